@@ -1,0 +1,1 @@
+"""The telerehab application: it knows devices, sessions and analytics, and nothing knows it."""

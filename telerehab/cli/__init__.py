@@ -1,0 +1,1 @@
+"""The `telerehab` command."""
