@@ -1,0 +1,84 @@
+"""The errors of the application, and what to do about each.
+
+```text
+TelerehabError
+  SettingsError            a setting is missing or makes no sense: correct it, then start again
+  NotTheOwnerError         a role wrote a table that belongs to another role: a fault in our code
+  MissingPolicyError       a route or channel says nowhere who may use it: a fault in our code, the app does not start
+  DatabaseNotReadyError    the database has another version than the program: run `telerehab migrate`
+  RequestRefusedError      what one request asked for cannot be; the table in `api/problems.py` gives each its status
+    NotLoggedInError       no login, or one that has ended: log in again
+    LoginFailedError       wrong password, code or link: try again; the answer never says which part was wrong
+    NotAllowedError        the reader is known and this kind of reader may not do it
+    CrossSiteError         a write without the header that only our own pages send
+    NotFoundError          it does not exist, or the reader may not see it
+    ConflictError          it exists already, or its state does not allow the change: read it again
+    TooManyAttemptsError   wait `retry_after_s`, then try again
+    TooLargeError          the body is larger than the limit
+    MediaUnavailableError  no media worker answers: try again in some seconds
+```
+"""
+
+
+class TelerehabError(Exception):
+    """Any error that the application raises on purpose."""
+
+
+class SettingsError(TelerehabError):
+    """A setting is missing or makes no sense."""
+
+
+class NotTheOwnerError(TelerehabError):
+    """A role wrote to a table that belongs to another role."""
+
+
+class MissingPolicyError(TelerehabError):
+    """A route or channel names no policy."""
+
+
+class DatabaseNotReadyError(TelerehabError):
+    """The database is not at the version that the program needs."""
+
+
+class RequestRefusedError(TelerehabError):
+    """What a request asked for cannot be done. The message is for programmers: no names, no values of a person."""
+
+
+class NotLoggedInError(RequestRefusedError):
+    """There is no login, or it has ended."""
+
+
+class LoginFailedError(RequestRefusedError):
+    """The password, code or link was not accepted."""
+
+
+class NotAllowedError(RequestRefusedError):
+    """This kind of reader may not do this."""
+
+
+class CrossSiteError(RequestRefusedError):
+    """A write came without the header that only our own pages send."""
+
+
+class NotFoundError(RequestRefusedError):
+    """It does not exist, or the reader may not see it."""
+
+
+class ConflictError(RequestRefusedError):
+    """It exists already, or its state does not allow the change."""
+
+
+class TooManyAttemptsError(RequestRefusedError):
+    """Too many attempts in a short time."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TooLargeError(RequestRefusedError):
+    """The body is larger than the limit."""
+
+
+class MediaUnavailableError(RequestRefusedError):
+    """No media worker answers."""
