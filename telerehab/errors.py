@@ -6,6 +6,7 @@ TelerehabError
   NotTheOwnerError         a role wrote a table that belongs to another role: a fault in our code
   MissingPolicyError       a route or channel says nowhere who may use it: a fault in our code, the app does not start
   DatabaseNotReadyError    the database has another version than the program: run `telerehab migrate`
+  ChildFailedError         a child process does not come up: its own log says why
   RequestRefusedError      what one request asked for cannot be; the table in `api/problems.py` gives each its status
     NotLoggedInError       no login, or one that has ended: log in again
     LoginFailedError       wrong password, code or link: try again; the answer never says which part was wrong
@@ -38,6 +39,15 @@ class MissingPolicyError(TelerehabError):
 
 class DatabaseNotReadyError(TelerehabError):
     """The database is not at the version that the program needs."""
+
+
+class ChildFailedError(TelerehabError):
+    """A child process stays down or is not ready in time."""
+
+    def __init__(self, message: str, *, name: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.exit_code = exit_code
 
 
 class RequestRefusedError(TelerehabError):
