@@ -19,6 +19,7 @@ from devices.wire import (
     MAGIC,
     MAX_FRAME_BYTES,
     MAX_JOINTS,
+    MAX_TIME_US,
     ROW_DTYPES,
     VERSION,
     Schema,
@@ -26,7 +27,7 @@ from devices.wire import (
 
 
 class Refusal(StrEnum):
-    """Why a frame was refused, in the order of the checks. From `VERSION` on the crc is right: its key can be trusted."""
+    """Why a frame was refused, in the order of the checks. From `VERSION` on the crc is right and vouches for the key."""
 
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
@@ -36,10 +37,11 @@ class Refusal(StrEnum):
     SCHEMA = "schema"
     LENGTH = "length"
     PERIOD = "period"
+    TIME = "time"
 
 
 _REFUSALS: Final = tuple(Refusal)
-_WITH_TRUSTED_KEY: Final = frozenset({Refusal.VERSION, Refusal.SCHEMA, Refusal.LENGTH, Refusal.PERIOD})
+_WITH_TRUSTED_KEY: Final = frozenset({Refusal.VERSION, Refusal.SCHEMA, Refusal.LENGTH, Refusal.PERIOD, Refusal.TIME})
 _UNKNOWN_ROW: Final = 0
 
 
@@ -66,8 +68,8 @@ class Malformed:
 class FrameGroup:
     """Frames of one schema and one length.
 
-    `index`, shape (n_frames,), tells which payload each one was; `headers`, shape (n_frames,), HEADER_DTYPE; `rows`, shape
-    (n_frames, n_rows), the schema's dtype. Views of one buffer, read-only.
+    `index`, shape (n_frames,), tells which payload each one was; `headers`, shape (n_frames,), HEADER_DTYPE;
+    `rows`, shape (n_frames, n_rows), the schema's dtype.
     """
 
     schema: Schema
@@ -93,8 +95,8 @@ class DecodedFrames:
 class BlockBatch:
     """Blocks of one schema in the order of their payloads.
 
-    `headers`, shape (n_blocks,), HEADER_DTYPE; `rows`, shape (n_rows,), the schema's dtype, blocks in order; `row_start`,
-    shape (n_blocks + 1,); `malformed`, one entry per refused payload.
+    `headers`, shape (n_blocks,), HEADER_DTYPE; `rows`, shape (n_rows,), the schema's dtype, blocks in order;
+    `row_start`, shape (n_blocks + 1,); `malformed`, one entry per refused payload.
     """
 
     headers: np.ndarray[Any, Any]
@@ -208,7 +210,7 @@ def _check(
     if is_joints.any():
         joints = body_bytes // np.maximum(n_samples * row_bytes, 1)
         fits = joints * n_samples * row_bytes == body_bytes
-        has_length = np.where(is_joints, fits & (joints <= MAX_JOINTS), has_length)
+        has_length = np.where(is_joints, fits & (joints <= MAX_JOINTS) & ((joints > 0) | (n_samples == 0)), has_length)
     is_regular = headers["period_us"] > 0
     failures = (
         (headers["magic"] != MAGIC, Refusal.MAGIC),
@@ -217,6 +219,7 @@ def _check(
         (row_bytes == _UNKNOWN_ROW, Refusal.SCHEMA),
         (~has_length, Refusal.LENGTH),
         (is_regular == _IS_IRREGULAR[schema], Refusal.PERIOD),
+        (headers["t0_us"] >= MAX_TIME_US, Refusal.TIME),
     )
     refusal = np.zeros(headers.size, np.uint8)
     for fails, why in reversed(failures):

@@ -13,6 +13,8 @@ import numpy as np
 MAGIC: Final = 0x5254
 VERSION: Final = 1
 MAX_FRAME_BYTES: Final = 64 * 1024
+MAX_TIME_US: Final = 2**53
+"""Device times lie below this, about 285 years [µs]."""
 SAMPLE_PERIOD_US: Final = 10_000
 """Grid of the live ring: 100 Hz of device time [µs]."""
 
