@@ -27,7 +27,7 @@ from devices.wire import (
 
 
 class Refusal(StrEnum):
-    """Why a frame was refused, in the order of the checks. From `VERSION` on the crc is right and vouches for the key."""
+    """Why a frame was refused, in the order of the checks. From `VERSION` on a right crc vouches for the key."""
 
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"

@@ -1,0 +1,285 @@
+"""One connection to the broker: messages gather in a list, a thread of paho's does the network, nobody waits.
+
+paho's thread can end in silence, and a broker can forget a subscription while the connection stays up. So the owner
+calls `tend` every quarter of a second or so: it sees a dead thread and starts it again, and it tells a quiet house
+from a deaf connection by a message that the client sends to itself.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from devices.ports import Raw
+
+log = logging.getLogger(__name__)
+
+ECHO_PERIOD_NS: Final = 1_000_000_000
+DEAF_AFTER_NS: Final = 2_000_000_000
+REPLACE_AFTER_NS: Final = 300_000_000
+"""A connection that is still deaf this long after it subscribed again is replaced [ns]."""
+MAX_INBOX_MESSAGES: Final = 200_000
+MAX_INBOX_BYTES: Final = 64 * 1024 * 1024
+MAX_QUEUED_MESSAGES: Final = 10_000
+KEEPALIVE_S: Final = 10
+RECONNECT_MIN_S: Final = 1
+RECONNECT_MAX_S: Final = 2
+
+
+def echo_topic(client_id: str) -> str:
+    """Return where a client hears itself (`docs/protocol.md` T6)."""
+    return f"app/1/echo/{client_id}"
+
+
+class BrokerClient:
+    """A connection that keeps itself alive. Implements `ports.Source`.
+
+    All methods but the network callbacks belong to one thread, the owner's; `publish` may be called from any.
+
+    Parameters
+    ----------
+    host, port
+        The broker.
+    username, password
+        The account.
+    client_id
+        Default random, and then drawn anew when a connection has to be replaced (amqtt confuses clients of one id).
+    subscriptions
+        Topic filters, all with quality of service `qos`.
+    on_wake
+        Called in the network thread when the inbox was empty and no longer is; must not block.
+    protocol_version
+        4 for MQTT 3.1.1, which every broker speaks, or 5.
+    has_echo
+        Whether the account may use its echo topic (T6); without it a deaf connection is not replaced.
+    utc_ns, monotonic_ns
+        The clocks; monotonic must be the one that `tend` is called with.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        username: str,
+        password: str,
+        client_id: str | None = None,
+        subscriptions: Sequence[str] = (),
+        qos: Literal[0, 1] = 0,
+        on_wake: Callable[[], None] | None = None,
+        protocol_version: Literal[4, 5] = 4,
+        has_echo: bool = True,
+        utc_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._host, self._port = host, port
+        self._username, self._password = username, password
+        self._fixed_client_id = client_id
+        self._subscriptions = tuple(subscriptions)
+        self._qos = qos
+        self._on_wake = on_wake
+        self._protocol_version = protocol_version
+        self._has_echo = has_echo
+        self._utc_ns, self._monotonic_ns = utc_ns, monotonic_ns
+        self._inbox: list[Raw] = []
+        self._arrived_bytes = self._taken_bytes = 0
+        self._last_progress_ns = monotonic_ns()
+        self._last_echo_sent_ns = self._last_resubscribed_ns = self._last_progress_ns - DEAF_AFTER_NS
+        self._has_heard_itself = False
+        self._awaited_suback: int | None = None
+        self._is_subscribed = False
+        self._is_started = self._is_closed = False
+        self._replaced: list[Client] = []
+        self.dropped_count = 0
+        self.refused_publish_count = 0
+        self.resubscribed_count = 0
+        self.replaced_count = 0
+        self.thread_restart_count = 0
+        self.last_refusal: str | None = None
+        """Why the broker last refused the login, None when it last accepted."""
+        self._client_id, self._client = self._make_client()
+
+    @property
+    def client_id(self) -> str:
+        """Return the client id of the present connection."""
+        return self._client_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the broker has accepted the login and the connection stands."""
+        return self._client.is_connected()
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Return whether the broker has answered the latest subscription of this connection."""
+        return self._is_subscribed and self._client.is_connected()
+
+    @property
+    def last_progress_ns(self) -> int:
+        """Return when anything last arrived, an echo included; monotonic [ns]."""
+        return self._last_progress_ns
+
+    def start(self) -> None:
+        """Begin to connect, and go on trying until `close`."""
+        self._is_started = True
+        self._connect()
+
+    def take(self) -> list[Raw]:
+        """Return what has arrived since the last call, oldest first; never blocks."""
+        count = len(self._inbox)
+        taken = self._inbox[:count]
+        del self._inbox[:count]  # the network thread may have appended since: only what was copied goes
+        self._taken_bytes += sum(len(raw.payload) for raw in taken)
+        return taken
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Hand a message over for sending; False, and counted, when there is no connection or the queue is full.
+
+        With quality of service 1 a message given while the connection is down is kept, within bounds, and sent later.
+        """
+        if qos == 0 and not self._client.is_connected():
+            self.refused_publish_count += 1
+            return False
+        info = self._client.publish(topic, payload, qos, retain)
+        is_kept = info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or (qos > 0 and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN)
+        if not is_kept:
+            self.refused_publish_count += 1
+        return is_kept
+
+    def resubscribe(self) -> None:
+        """Subscribe to everything again."""
+        filters = [*self._subscriptions, *([echo_topic(self._client_id)] if self._has_echo else [])]
+        if filters:
+            _, self._awaited_suback = self._client.subscribe([(each, int(self._qos)) for each in filters])
+
+    def tend(self, now_ns: int) -> None:
+        """Look after the connection; call at least four times a second.
+
+        Parameters
+        ----------
+        now_ns
+            Monotonic time. [ns]
+        """
+        if not self._is_started or self._is_closed:
+            return
+        if self._client.loop_start() == MQTTErrorCode.MQTT_ERR_SUCCESS:  # refused while the thread lives
+            self.thread_restart_count += 1
+            log.error("the network thread had died and was started again")
+        if not self._client.is_connected():
+            return
+        if self._has_echo and now_ns - self._last_echo_sent_ns >= ECHO_PERIOD_NS:
+            self._last_echo_sent_ns = now_ns
+            self._client.publish(echo_topic(self._client_id), b"", 0)
+        if now_ns - self._last_progress_ns < DEAF_AFTER_NS:
+            return
+        since_resubscribed_ns = now_ns - self._last_resubscribed_ns
+        if since_resubscribed_ns >= DEAF_AFTER_NS:
+            self._last_resubscribed_ns = now_ns
+            self.resubscribed_count += 1
+            log.warning("nothing has arrived for two seconds: subscribing again")
+            self.resubscribe()
+            self._last_echo_sent_ns = now_ns - ECHO_PERIOD_NS
+        elif since_resubscribed_ns >= REPLACE_AFTER_NS and self._has_heard_itself:
+            self._replace()
+
+    def close(self) -> None:
+        """Disconnect and end the network thread."""
+        self._is_closed = True
+        for client in (*self._replaced, self._client):
+            client.disconnect()
+            client.loop_stop()
+        self._replaced.clear()
+
+    def _make_client(self) -> tuple[str, Client]:
+        client_id = self._fixed_client_id or f"{self._username}-{secrets.token_hex(8)}"
+        is_version_5 = self._protocol_version == 5
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if is_version_5 else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if is_version_5 else MQTTProtocolVersion.MQTTv311,
+        )
+        client.username_pw_set(self._username, self._password)
+        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
+        client.max_queued_messages_set(MAX_QUEUED_MESSAGES)
+        client.suppress_exceptions = True  # else one in a callback would end the thread
+        client.enable_logger(log)
+        client.on_connect = self._when_connected
+        client.on_disconnect = self._when_disconnected
+        client.on_subscribe = self._when_subscribed
+        client.on_message = self._when_message
+        return client_id, client
+
+    def _connect(self) -> None:
+        if self._protocol_version == 5:
+            self._client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S, clean_start=True)
+        else:
+            self._client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def _replace(self) -> None:
+        log.warning("the connection stays deaf: connecting anew")
+        self.replaced_count += 1
+        old = self._client
+        old.disconnect()  # its thread ends by itself; `close` waits for it
+        self._replaced = [*(each for each in self._replaced if each.is_connected()), old]
+        self._is_subscribed = False
+        self._last_progress_ns = self._monotonic_ns()
+        self._client_id, self._client = self._make_client()
+        self._connect()
+
+    # --- in the network thread: only what cannot wait ---------------------------------------------------------------
+
+    def _when_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        received_us = self._utc_ns() // 1000
+        if client is self._client:
+            self._last_progress_ns = self._monotonic_ns()
+        topic, payload = message.topic, bytes(message.payload)
+        if topic.startswith("app/1/echo/"):
+            self._has_heard_itself = True
+            return
+        inbox = self._inbox
+        if len(inbox) >= MAX_INBOX_MESSAGES or self._arrived_bytes - self._taken_bytes + len(payload) > MAX_INBOX_BYTES:
+            self.dropped_count += 1
+            return
+        self._arrived_bytes += len(payload)
+        inbox.append(Raw(topic, payload, received_us))
+        if len(inbox) == 1 and self._on_wake is not None:
+            self._on_wake()
+
+    def _when_connected(
+        self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if client is not self._client:
+            return
+        if reason.is_failure:
+            self.last_refusal = str(reason)
+            log.warning("the broker refused the login: %s", reason)
+            return
+        self.last_refusal = None
+        self._last_progress_ns = self._monotonic_ns()
+        self.resubscribe()
+
+    def _when_disconnected(
+        self,
+        client: Client,
+        _userdata: Any,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if client is self._client:
+            self._is_subscribed = False
+        log.info("disconnected: %s", reason)
+
+    def _when_subscribed(
+        self, client: Client, _userdata: Any, mid: int, _reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if client is self._client and mid == self._awaited_suback:
+            self._is_subscribed = True

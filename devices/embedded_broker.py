@@ -1,0 +1,172 @@
+"""An MQTT broker inside one of our processes: amqtt with our accounts and access rules. For one machine and for tests.
+
+It keeps nothing over a restart and may lose messages; nothing we promise depends on it (`docs/protocol.md` A1). It
+carries about 2,000 messages a second; beyond that, Mosquitto with the same rules.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from amqtt.broker import Broker
+from amqtt.contexts import Action, BrokerConfig, ListenerConfig
+from amqtt.errors import BrokerError
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import Session
+
+from devices.errors import BrokerUnavailableError
+from devices.ports import Credentials, Role
+from devices.topics import is_device_name
+
+OWN_ROLES: Final = frozenset({"ingest", "web", "media", "jobs"})
+
+READABLE: Final[dict[Role, tuple[str, ...]]] = {
+    "device": ("clk/1/{name}", "ack/1/{name}", "cmd/1/{name}/#"),
+    "ingest": ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", "app/1/changed/#", "app/1/echo/{client_id}"),
+    "web": (
+        "live/1/#",
+        "evt/1/#",
+        "app/1/changed/#",
+        "dev/1/#",
+        "cmd/1/#",
+        "clk/1/#",
+        "ack/1/#",
+        "app/1/echo/{client_id}",
+    ),
+    "media": ("app/1/changed/#", "app/1/echo/{client_id}"),
+    "jobs": ("app/1/changed/#", "app/1/echo/{client_id}"),
+}
+"""What a role may subscribe to and receive (`docs/protocol.md` T4 to T6)."""
+
+WRITABLE: Final[dict[Role, tuple[str, ...]]] = {
+    "device": ("rt/1/+/{name}/+", "bf/1/+/{name}/+", "dev/1/{name}/meta", "dev/1/{name}/state", "clk/1/{name}"),
+    "ingest": ("clk/1/#", "ack/1/#", "cmd/1/#", "live/1/#", "app/1/echo/{client_id}"),
+    "web": ("app/1/changed/#", "dev/1/#", "cmd/1/#", "rt/1/#", "bf/1/#", "clk/1/#", "app/1/echo/{client_id}"),
+    "media": ("evt/1/#", "app/1/changed/#", "app/1/echo/{client_id}"),
+    "jobs": ("app/1/changed/#", "app/1/echo/{client_id}"),
+}
+"""What a role may publish."""
+
+
+class EmbeddedBroker:
+    """A broker that listens on one address. Give port 0 to let the system choose; `port` tells which.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen.
+    credentials
+        Who may log in, and as what.
+    """
+
+    def __init__(self, host: str, port: int, *, credentials: Credentials) -> None:
+        self._host, self._port = host, port
+        self._credentials = credentials
+        self._broker: Broker | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the port that it listens on."""
+        return self._port
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            The address cannot be listened on.
+        """
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        config = BrokerConfig(
+            listeners={"default": ListenerConfig(bind=f"{host}:{self._port}")},
+            plugins={f"{__name__}.AccessPlugin": {"credentials": self._credentials}},
+        )
+        broker = Broker(config)
+        try:
+            await broker.start()
+        except BrokerError as error:
+            raise BrokerUnavailableError(f"cannot listen on {self._host}:{self._port}") from error
+        self._broker = broker
+        self._port = _port_of(broker) or self._port
+
+    async def stop(self) -> None:
+        """Close all connections and stop listening."""
+        if self._broker is not None:
+            broker, self._broker = self._broker, None
+            await broker.shutdown()
+
+
+class AccessPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
+    """Who may log in, and who may read and write what. amqtt makes it from its path and `Config`."""
+
+    @dataclass
+    class Config:
+        """What amqtt hands to the plug-in."""
+
+        credentials: Any = field(default=None)  # amqtt refuses a field of the Protocol's own type
+
+    async def authenticate(self, *, session: Session) -> bool:
+        """Tell whether a client may connect."""
+        username, password = session.username, session.password
+        if not username or not password:
+            return False
+        credentials: Credentials = self.config.credentials
+        return credentials.role_of(username) is not None and credentials.may_log_in(username, password)
+
+    async def topic_filtering(
+        self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
+    ) -> bool:
+        """Tell whether a client may subscribe to, publish on or receive from a topic."""
+        if session is None or not session.username or not topic:
+            return False
+        credentials: Credentials = self.config.credentials
+        role = credentials.role_of(session.username)
+        if role is None:
+            return False
+        return is_allowed(
+            role,
+            topic,
+            name=session.username,
+            client_id=session.client_id or "",
+            is_writing=action == Action.PUBLISH,
+        )
+
+
+def is_allowed(role: Role, topic: str, *, name: str, client_id: str, is_writing: bool) -> bool:
+    """Tell whether an account may write a topic, or read a topic or filter.
+
+    >>> is_allowed("device", "rt/1/00/band-7/imu", name="band-7", client_id="", is_writing=True)
+    True
+    >>> is_allowed("device", "ack/1/#", name="band-7", client_id="", is_writing=False)
+    False
+    """
+    if role == "device" and not is_device_name(name):
+        return False
+    levels = topic.split("/")
+    return any(
+        _covers([_fill(level, name, client_id) for level in pattern.split("/")], levels)
+        for pattern in (WRITABLE if is_writing else READABLE)[role]
+    )
+
+
+def _fill(level: str, name: str, client_id: str) -> str:
+    if level == "{name}":
+        return name
+    return client_id if level == "{client_id}" else level
+
+
+def _covers(pattern: list[str], levels: list[str]) -> bool:
+    """Tell whether every topic that `levels` can mean is one that `pattern` means."""
+    for index, level in enumerate(pattern):
+        if level == "#":
+            return True
+        if index >= len(levels) or levels[index] == "#" or (level not in ("+", levels[index])):
+            return False
+    return len(pattern) == len(levels)
+
+
+def _port_of(broker: Broker) -> int | None:
+    for server in broker._servers.values():
+        for socket in getattr(server.instance, "sockets", ()):
+            return int(socket.getsockname()[1])
+    return None
