@@ -1,0 +1,180 @@
+"""Making the people and things of an installation: organisations, staff, patients, kits, devices, ways in.
+
+Every function works in the caller's writing transaction (owner "web") and flushes, so that the next may refer to the
+row. Secrets are returned once, beside the row that keeps only their hash.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+from uuid import UUID
+
+from sqlmodel import Session, SQLModel
+
+from devices.topics import is_device_name, shard_name
+from telerehab.auth.device_credentials import hash_device_password, new_device_password
+from telerehab.auth.tokens import hash_token, new_token
+from telerehab.db.tables import (
+    Account,
+    Assignment,
+    CareRelation,
+    Device,
+    Kit,
+    OneTimeLink,
+    Organisation,
+    Patient,
+    Tablet,
+)
+
+LINK_LIFETIME: Final = timedelta(days=1)
+
+Row = TypeVar("Row", bound=SQLModel)
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class NewDevice:
+    """A device and the password that it logs in to the broker with."""
+
+    device: Device
+    password: str
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class NewLink:
+    """A one-time link's row and its token; the address is `SCHEME://HOST:PORT/enter#TOKEN`."""
+
+    link: OneTimeLink
+    token: str
+
+
+def create_organisation(db: Session, *, name: str) -> Organisation:
+    """Make an organisation."""
+    return _added(db, Organisation(name=name))
+
+
+def create_account(
+    db: Session,
+    *,
+    organisation_id: UUID,
+    email: str,
+    display_name: str,
+    password_hash: str | None = None,
+    role: str = "therapist",
+    language: str = "da",
+) -> Account:
+    """Make an account of a member of staff; without password it is entered by a one-time link."""
+    account = Account(
+        organisation_id=organisation_id,
+        email=email.strip().lower(),
+        display_name=display_name,
+        password_hash=password_hash,
+        role=role,
+        language=language,
+    )
+    return _added(db, account)
+
+
+def create_patient(db: Session, *, organisation_id: UUID, display_name: str, language: str = "da") -> Patient:
+    """Make a patient."""
+    return _added(db, Patient(organisation_id=organisation_id, display_name=display_name, language=language))
+
+
+def create_care_relation(
+    db: Session, *, account_id: UUID, patient_id: UUID, starts_at: datetime, ends_at: datetime | None = None
+) -> CareRelation:
+    """Let a therapist treat a patient during `[starts_at, ends_at)`."""
+    relation = CareRelation(account_id=account_id, patient_id=patient_id, starts_at=starts_at, ends_at=ends_at)
+    return _added(db, relation)
+
+
+def create_kit(db: Session, *, organisation_id: UUID, name: str, shard: int = 0) -> Kit:
+    """Make a kit; its devices publish on the kit's shard, 0 to 63.
+
+    Raises
+    ------
+    ValueError
+        There is no such shard.
+    """
+    return _added(db, Kit(organisation_id=organisation_id, name=name, shard=shard_name(shard)))
+
+
+def create_device(db: Session, *, organisation_id: UUID, name: str, kind: str, kit_id: UUID | None = None) -> NewDevice:
+    """Make a device with a new random password.
+
+    Raises
+    ------
+    ValueError
+        The name would not be one level of a topic.
+    """
+    if not is_device_name(name):
+        raise ValueError("a device's name is 1 to 64 of a-z, 0-9 and -")
+    password = new_device_password()
+    device = Device(
+        name=name,
+        organisation_id=organisation_id,
+        kit_id=kit_id,
+        kind=kind,
+        credential_hash=hash_device_password(password),
+    )
+    return NewDevice(device=_added(db, device), password=password)
+
+
+def assign_device(
+    db: Session,
+    *,
+    device_name: str,
+    patient_id: UUID,
+    body_site: str | None,
+    starts_at: datetime,
+    ends_at: datetime | None = None,
+) -> Assignment:
+    """Lend a device to a patient during `[starts_at, ends_at)`, to be worn at a site."""
+    assignment = Assignment(
+        device_name=device_name, patient_id=patient_id, body_site=body_site, starts_at=starts_at, ends_at=ends_at
+    )
+    return _added(db, assignment)
+
+
+def create_tablet(db: Session, *, patient_id: UUID) -> Tablet:
+    """Make a tablet that is not paired yet; a one-time link or the six digits pair it."""
+    return _added(db, Tablet(patient_id=patient_id))
+
+
+def create_one_time_link(
+    db: Session,
+    *,
+    now: datetime,
+    account_id: UUID | None = None,
+    tablet_id: UUID | None = None,
+    lifetime: timedelta = LINK_LIFETIME,
+) -> NewLink:
+    """Make a link that logs one browser in, once, as an account or as a tablet.
+
+    Raises
+    ------
+    ValueError
+        Both or none of account and tablet are named.
+    """
+    if (account_id is None) == (tablet_id is None):
+        raise ValueError("a link is for an account or for a tablet")
+    token = new_token()
+    link = OneTimeLink(
+        token_hash=hash_token(token), account_id=account_id, tablet_id=tablet_id, expires_at=now + lifetime
+    )
+    return NewLink(link=_added(db, link), token=token)
+
+
+def link_address(base_address: str, token: str) -> str:
+    """Return the address to open; the token stands in the fragment, which browsers never send nor log.
+
+    >>> link_address("http://clinic.localhost:8000", "abc")
+    'http://clinic.localhost:8000/enter#abc'
+    """
+    return f"{base_address.rstrip('/')}/enter#{token}"
+
+
+def _added(db: Session, row: Row) -> Row:
+    """Add a row and flush."""
+    db.add(row)
+    db.flush()
+    return row
