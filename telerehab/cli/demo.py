@@ -1,0 +1,99 @@
+"""`telerehab demo`: the demonstration clinic on this machine."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import segno
+import typer
+
+from telerehab.cli.output import ExitCode, print_json, print_table, say
+from telerehab.demo.report import DemoReport
+from telerehab.demo.run import DemoOptions, Links, run_demo
+
+
+def demo(
+    homes: Annotated[int, typer.Option(min=1, max=8, help="simulated homes")] = 4,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="of the pages")] = 8000,
+    seconds: Annotated[float | None, typer.Option("--for", min=1, help="end by itself after SECONDS")] = None,
+    lan: Annotated[
+        str | None, typer.Option("--lan", metavar="[ADDRESS]", help="serve tablets on the network, over HTTPS")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="keep everything in this folder")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as one JSON object")] = False,
+) -> None:
+    """Run a clinic with simulated homes on this machine and account for every sample at the end.
+
+    Exit code 1 when something was lost, missed or invented; 3 when it cannot run here.
+    """
+    options = DemoOptions(homes=homes, port=port, seconds=seconds, lan=lan, folder=folder)
+    report = asyncio.run(run_demo(options, say=say, show_links=_show_links))
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print_report(report)
+    raise SystemExit(int(ExitCode.OK if report.is_whole else ExitCode.FAILED))
+
+
+def _show_links(links: Links) -> None:
+    say("")
+    say("Open these in Chromium; each link works once:")
+    say(f"  therapist  {links.therapist}")
+    for name, link in links.homes.items():
+        say(f"  {name:9}  {link}")
+        if links.authority is not None:
+            segno.make(link, error="m").terminal(out=sys.stderr, compact=True)
+    if links.authority is not None:
+        say(f"Tablets must trust this authority first: {links.authority}")
+    say("")
+
+
+def _print_report(report: DemoReport) -> None:
+    print_table(
+        f"Demonstration of {report.seconds:.0f} s",
+        [
+            "home",
+            "repetitions",
+            "true",
+            "missed",
+            "invented",
+            "range of motion",
+            "true",
+            "angle error",
+            "blocks",
+            "sent",
+            "lost",
+        ],
+        [
+            (
+                home.home,
+                home.counted_repetition_count,
+                home.true_repetition_count,
+                home.missed_count,
+                home.invented_count,
+                _degrees(home.rom_deg),
+                _degrees(home.true_rom_deg),
+                _degrees(home.angle_rmse_deg),
+                f"{home.blocks_stored}/{home.blocks_produced}",
+                home.blocks_sent,
+                home.blocks_lost,
+            )
+            for home in report.homes
+        ],
+    )
+    ages = ", ".join(f"{name} {value}" for name, value in report.age_ms.items())
+    say(f"Age of what the therapist sees: {ages}")
+    print_table(
+        "Processes",
+        ["process", "processor", "memory", "restarts"],
+        [
+            (each.name, f"{each.cpu_share:.1%}", f"{each.memory_mib:.0f} MiB", report.restarts.get(each.name, 0))
+            for each in report.processes
+        ],
+    )
+    say("Nothing was lost." if report.is_whole else "NOT EVERYTHING IS ACCOUNTED FOR; see the table.")
+
+
+def _degrees(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.1f}°"

@@ -1,0 +1,107 @@
+"""The closing account finds what was missed, invented and lost."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from telerehab.demo.observer import Observer, SeenAngles
+from telerehab.demo.portal import Portal
+from telerehab.demo.report import DemoReport, HomeReport, angle_rmse_deg, match_repetitions
+from telerehab.demo.truth import POSE_DTYPE, Repetition
+from telerehab.live_frame import ENTRY_DTYPE, UNKNOWN_AGE_MS, UNKNOWN_ANGLE, encode_live_frame
+
+S = 1_000_000
+
+
+def repetitions(*spans_s: tuple[float, float]) -> list[Repetition]:
+    return [Repetition(start_us=int(a * S), stop_us=int(b * S), rom_deg=80) for a, b in spans_s]
+
+
+@pytest.mark.parametrize(
+    ("counted", "missed_and_invented"),
+    [
+        ([(1, 3), (5, 7)], (0, 0)),
+        ([(1.4, 3.2), (5.3, 6.8)], (0, 0)),
+        ([(1, 3)], (1, 0)),
+        ([(1, 3), (5, 7), (8, 9)], (0, 1)),
+        ([(1, 1.9), (2.1, 3), (5, 7)], (0, 1)),
+        ([(2.8, 5.1), (5, 7)], (1, 1)),
+    ],
+)
+def test_a_counted_repetition_belongs_to_the_true_one_it_covers(
+    counted: list[tuple[float, float]], missed_and_invented: tuple[int, int]
+) -> None:
+    truth = repetitions((1, 3), (5, 7))
+    assert match_repetitions(truth, repetitions(*counted), stopped_us=20 * S) == missed_and_invented
+
+
+def test_what_ends_as_the_simulator_stops_counts_on_neither_side() -> None:
+    assert match_repetitions(repetitions((17, 19)), [], stopped_us=20 * S) == (0, 0)
+    assert match_repetitions([], repetitions((17, 19)), stopped_us=20 * S) == (0, 0)
+
+
+def home(**changes: int) -> HomeReport:
+    values = {"missed_count": 0, "invented_count": 0, "blocks_produced": 10, "blocks_lost": 0, **changes}
+    return HomeReport(
+        home="home1",
+        true_repetition_count=1,
+        counted_repetition_count=1,
+        missed_count=values["missed_count"],
+        invented_count=values["invented_count"],
+        true_rom_deg=80.0,
+        rom_deg=80.0,
+        angle_rmse_deg=1.0,
+        blocks_produced=values["blocks_produced"],
+        blocks_sent=10,
+        blocks_stored=values["blocks_produced"] - values["blocks_lost"],
+        blocks_lost=values["blocks_lost"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_whole"),
+    [
+        ({}, True),
+        ({"blocks_lost": 1}, False),
+        ({"missed_count": 1}, False),
+        ({"invented_count": 1}, False),
+        ({"blocks_produced": 0}, False),
+    ],
+)
+def test_a_report_is_whole_only_when_nothing_is_missing(changes: dict[str, int], is_whole: bool) -> None:
+    report = DemoReport(seconds=1, homes=[home(**changes)], age_ms={}, processes=[], restarts={})
+    assert report.is_whole is is_whole
+
+
+def test_a_report_without_homes_is_not_whole() -> None:
+    assert not DemoReport(seconds=1, homes=[], age_ms={}, processes=[], restarts={}).is_whole
+
+
+def test_angles_are_compared_at_their_capture() -> None:
+    poses = np.zeros(101, POSE_DTYPE)
+    poses["utc_us"] = np.arange(101) * 10_000
+    poses["angle_deg"] = np.arange(101)
+    seen = SeenAngles()
+    seen.add(500_000.0, (np.arange(41, 51) * 100).astype(np.int16))
+    assert angle_rmse_deg(seen, poses) == 0
+    seen.add(600_000.0, (np.arange(41, 51) * 100).astype(np.int16))  # ten degrees behind
+    assert angle_rmse_deg(seen, poses) == pytest.approx(np.sqrt(50), abs=0.01)
+
+
+def test_the_observer_takes_unknown_for_unknown() -> None:
+    observer = Observer(Portal(address="127.0.0.1", port=1, host="h", authority=None, cookie=""))
+    entry = np.zeros(1, ENTRY_DTYPE)
+    session = uuid.uuid4()
+    entry["training_session"] = np.frombuffer(session.bytes, "V16")
+    entry["age_ms"], entry["repetitions"] = UNKNOWN_AGE_MS, 3
+    entry["angle"] = UNKNOWN_ANGLE
+    observer.take(encode_live_frame(entry, tick=1), now_s=1.0, now_us=1e6)
+    assert observer.arrival_age_ms == []
+    assert observer.repetitions == {session: 3}
+    entry["age_ms"], entry["angle"] = 120, 9000
+    observer.take(encode_live_frame(entry, tick=2), now_s=1.1, now_us=1.1e6)
+    assert observer.arrival_age_ms == [120.0]
+    captured_us, angle_deg = observer.angles[session].as_arrays()
+    assert captured_us[-1] == pytest.approx(1.1e6 - 120e3)
+    assert angle_deg.tolist() == [90.0] * 10
