@@ -1,0 +1,355 @@
+"""The hot store: one thread commits what has arrived, in groups, and only then says so.
+
+The intake loop hands groups over and goes on at once; it never waits for the disk. What has been committed comes back
+as keys (`take_committed`), and only these may be acknowledged to devices. When disk or database refuse, nothing is
+reported, the same rows are tried again after a pause, and `is_storing` tells the screens; the thread itself goes on.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlmodel import Session, SQLModel
+
+from telerehab.db.engine import writing
+from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
+
+log = logging.getLogger(__name__)
+
+OWNER: Final = "ingest"
+GROUP_WAIT_S: Final = 0.075
+GROUP_MAX_ROWS: Final = 5_000
+QUEUE_MAX_ROWS: Final = 20_000
+RETRY_DELAY_S: Final = 0.5
+
+Row = Mapping[str, Any]
+
+
+class BlockKey(NamedTuple):
+    """What a block is known by; the same block sent twice has the same key."""
+
+    device: str
+    boot: int
+    stream: str
+    sequence: int
+
+
+class SequenceRun(NamedTuple):
+    """Stored blocks `[start_sequence, stop_sequence)` of one stream, without a hole."""
+
+    device: str
+    boot: int
+    stream: str
+    start_sequence: int
+    stop_sequence: int
+
+
+class StoredClockFit(NamedTuple):
+    """Server time = `a_us + b * device time` of one boot."""
+
+    device: str
+    boot: int
+    a_us: float
+    b: float
+    rmse_us: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreGroup:
+    """Rows that one intake step wants kept; each names its columns as the tables do."""
+
+    blocks: Sequence[Row] = ()
+    quarantined: Sequence[Row] = ()
+    gaps: Sequence[Row] = ()
+    """Holes as they now are, in this order: a row replaces the one with the same start."""
+    clock_fits: Sequence[Row] = ()
+    device_meta: Sequence[Row] = ()
+    device_state: Sequence[Row] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Return how many rows of all kinds there are."""
+        return sum(len(getattr(self, each.name)) for each in fields(self))
+
+
+class HotStore:
+    """Owner of the store thread.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        The hot store.
+    on_committed : callable, optional
+        Called in the store thread after each commit, to wake the intake loop.
+    group_wait_s : float
+        How long the thread lets rows gather before it commits them together. [s]
+    retry_delay_s : float
+        Pause after a refused commit. [s]
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        on_committed: Callable[[], None] | None = None,
+        group_wait_s: float = GROUP_WAIT_S,
+        retry_delay_s: float = RETRY_DELAY_S,
+        queue_max_rows: int = QUEUE_MAX_ROWS,
+    ) -> None:
+        self._engine = engine
+        self._statements = _make_statements(engine.dialect.name)
+        self._on_committed = on_committed
+        self._group_wait_s = group_wait_s
+        self._retry_delay_s = retry_delay_s
+        self._queue_max_rows = queue_max_rows
+        self._changed = threading.Condition()
+        self._queue: deque[StoreGroup] = deque()
+        self._n_queued_rows = 0  # including the rows that the thread is committing
+        self._committed: list[BlockKey] = []
+        self._is_closing = False
+        self._is_given_up = False
+        self._is_storing = True
+        self.committed_block_count = 0
+        self.refused_commit_count = 0
+        self.poisonous_row_count = 0
+        self._thread = threading.Thread(target=self._run, name="hot store", daemon=True)
+
+    @property
+    def is_storing(self) -> bool:
+        """Return whether the last commit succeeded and there is room for more."""
+        return self._is_storing and self._n_queued_rows < self._queue_max_rows
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def n_queued_rows(self) -> int:
+        """Return how many rows wait for their commit."""
+        return self._n_queued_rows
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def offer(self, group: StoreGroup) -> bool:
+        """Queue rows; False, and nothing is queued, when the queue is full.
+
+        What is not queued is not acknowledged, so devices keep and send it again.
+        """
+        n_rows = group.n_rows
+        if not n_rows:
+            return True
+        with self._changed:
+            if self._is_closing or self._n_queued_rows + n_rows > self._queue_max_rows:
+                return False
+            self._queue.append(group)
+            self._n_queued_rows += n_rows
+            self._changed.notify_all()
+        return True
+
+    def take_committed(self) -> list[BlockKey]:
+        """Return the keys of the blocks committed since the last call."""
+        with self._changed:
+            committed, self._committed = self._committed, []
+        return committed
+
+    def close(self, *, timeout_s: float) -> bool:
+        """Commit what is queued, end the thread; return whether everything was committed in time."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        with self._changed:
+            self._is_given_up = True
+            self._changed.notify_all()
+        return self._n_queued_rows == 0
+
+    def _run(self) -> None:
+        """Commit group after group until closed and empty, or given up."""
+        while (groups := self._wait_for_groups()) and not self._is_given_up:
+            is_committed = self._commit(groups)
+            with self._changed:
+                if is_committed:
+                    self._report(groups)
+                else:
+                    self._queue.extendleft(reversed(groups))
+                self._is_storing = is_committed
+            if is_committed and self._on_committed is not None:
+                self._on_committed()
+            if not is_committed:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_given_up, timeout=self._retry_delay_s)
+
+    def _wait_for_groups(self) -> list[StoreGroup]:
+        """Return the groups of the next commit, none when closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._queue) or self._is_closing)
+            self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
+            groups: list[StoreGroup] = []
+            n_rows = 0
+            while self._queue and n_rows < GROUP_MAX_ROWS:
+                groups.append(self._queue.popleft())
+                n_rows += groups[-1].n_rows
+        return groups
+
+    def _commit(self, groups: Sequence[StoreGroup]) -> bool:
+        """Write the groups in one transaction; return whether they are on the disk."""
+        try:
+            with writing(self._engine, owner=OWNER) as db:
+                for statement, rows in _fill(self._statements, groups):
+                    db.connection().execute(statement, rows)
+        except (OperationalError, InterfaceError, OSError) as error:
+            self.refused_commit_count += 1
+            log.warning("the store refused a commit: %s", type(error).__name__)
+            return False
+        except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
+            self.refused_commit_count += 1
+            log.warning("a row cannot be stored, rows are tried one by one: %s", type(error).__name__)
+            return self._commit_one_by_one(groups)
+        return True
+
+    def _commit_one_by_one(self, groups: Sequence[StoreGroup]) -> bool:
+        """Write row after row and leave out what no database takes, so that one bad row does not stop the rest."""
+        for statement, rows in _fill(self._statements, groups):
+            for row in rows:
+                try:
+                    with writing(self._engine, owner=OWNER) as db:
+                        db.connection().execute(statement, [row])
+                except (OperationalError, InterfaceError, OSError):
+                    return False
+                except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
+                    self.poisonous_row_count += 1
+                    log.warning("a row was left out: %s", type(error).__name__)
+        return True
+
+    def _report(self, groups: Sequence[StoreGroup]) -> None:
+        """Say what has been committed."""
+        keys = [
+            BlockKey(row["device"], row["boot"], row["stream"], row["sequence"])
+            for group in groups
+            for row in group.blocks
+        ]
+        self._committed += keys
+        self.committed_block_count += len(keys)
+        self._n_queued_rows -= sum(group.n_rows for group in groups)
+
+
+def read_sequence_runs(db: Session) -> list[SequenceRun]:
+    """Return the stored blocks of all streams as runs without holes, in order of their key.
+
+    The database does the counting: one row comes back per run, however many blocks there are.
+    """
+    block = _table(Block).c
+    rank = sa.func.row_number().over(partition_by=(block.device, block.boot, block.stream), order_by=block.sequence)
+    island = (block.sequence - rank).label("island")
+    numbered = sa.select(block.device, block.boot, block.stream, block.sequence, island).subquery()
+    key = (numbered.c.device, numbered.c.boot, numbered.c.stream)
+    runs = (
+        sa.select(*key, sa.func.min(numbered.c.sequence), sa.func.max(numbered.c.sequence) + 1)
+        .group_by(*key, numbered.c.island)
+        .order_by(*key, sa.func.min(numbered.c.sequence))
+    )
+    return [SequenceRun(*row) for row in db.connection().execute(runs)]
+
+
+def read_lost_gaps(db: Session) -> list[SequenceRun]:
+    """Return the holes that were closed without data: the watermark passes them."""
+    table = _table(Gap)
+    statement = sa.select(
+        table.c.device, table.c.boot, table.c.stream, table.c.start_sequence, table.c.stop_sequence
+    ).where(table.c.closed_at_us.is_not(None), table.c.cause != "filled")
+    return [SequenceRun(*row) for row in db.connection().execute(statement)]
+
+
+def read_newest_clock_fits(db: Session) -> list[StoredClockFit]:
+    """Return the newest fit of every boot."""
+    table = _table(ClockFit)
+    newest = (
+        sa.select(table.c.device, table.c.boot, sa.func.max(table.c.from_us).label("from_us"))
+        .group_by(table.c.device, table.c.boot)
+        .subquery()
+    )
+    statement = sa.select(table.c.device, table.c.boot, table.c.a_us, table.c.b, table.c.rmse_us).join(
+        newest,
+        sa.and_(table.c.device == newest.c.device, table.c.boot == newest.c.boot, table.c.from_us == newest.c.from_us),
+    )
+    return [StoredClockFit(*row) for row in db.connection().execute(statement)]
+
+
+def read_device_reports(db: Session) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return (meta, state), as the device said them last, of every device."""
+    table = _table(DeviceReport)
+    return {
+        device: (meta, state)
+        for device, meta, state in db.connection().execute(sa.select(table.c.device, table.c.meta, table.c.state))
+    }
+
+
+def read_blocks(db: Session, *, device: str, received_from_us: int) -> Iterator[bytes]:
+    """Yield the frames of a device that arrived since a moment, ordered by boot, stream and sequence."""
+    table = _table(Block)
+    statement = (
+        sa.select(table.c.payload)
+        .where(table.c.device == device, table.c.received_us >= received_from_us)
+        .order_by(table.c.boot, table.c.stream, table.c.sequence)
+    )
+    yield from db.connection().execute(statement).scalars()
+
+
+def _fill(
+    statements: Mapping[str, sa.Executable], groups: Sequence[StoreGroup]
+) -> Iterator[tuple[sa.Executable, list[dict[str, Any]]]]:
+    """Yield what to execute, each with all its rows; a second time changes nothing."""
+    for name, statement in statements.items():
+        rows = [dict(row) for group in groups for row in getattr(group, name)]
+        if rows:
+            yield statement, rows
+
+
+def _table(model: type[SQLModel]) -> sa.Table:
+    """Return the table behind a model: rows here are plain values, never objects."""
+    table = sa.inspect(model).local_table
+    assert isinstance(table, sa.Table)
+    return table
+
+
+def _insert_or_ignore(dialect: str, model: type[SQLModel]) -> sa.Executable:
+    """Return the statement that leaves a row alone that is already there."""
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return make(_table(model)).on_conflict_do_nothing()
+
+
+def _insert_or_replace(
+    dialect: str, model: type[SQLModel], *, key: Sequence[str], changed: Sequence[str]
+) -> sa.Executable:
+    """Return the statement that writes `changed` into the row with this key, or makes the row."""
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = make(_table(model))
+    return statement.on_conflict_do_update(
+        index_elements=list(key), set_={name: statement.excluded[name] for name in changed}
+    )
+
+
+def _make_statements(dialect: str) -> Mapping[str, sa.Executable]:
+    """Return the statement of each member of `StoreGroup`, in the order of writing."""
+    return {
+        "blocks": _insert_or_ignore(dialect, Block),
+        "quarantined": _insert_or_ignore(dialect, Quarantine),
+        "gaps": _insert_or_replace(
+            dialect,
+            Gap,
+            key=("device", "boot", "stream", "start_sequence"),
+            changed=("stop_sequence", "seen_at_us", "cause", "closed_at_us"),
+        ),
+        "clock_fits": _insert_or_ignore(dialect, ClockFit),
+        "device_meta": _insert_or_replace(dialect, DeviceReport, key=("device",), changed=("meta", "received_us")),
+        "device_state": _insert_or_replace(dialect, DeviceReport, key=("device",), changed=("state", "received_us")),
+    }

@@ -1,0 +1,144 @@
+"""Who trains now and which sensors show it: rows of the database become `Places`, which intake compares and follows.
+
+Only this module knows that a device belongs to a patient. What leaves it names training sessions and devices.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlmodel import Session, col, func, or_, select
+
+from analytics.exercises import EXERCISES, Exercise
+from telerehab.clock import to_us
+from telerehab.db.tables import Assignment, Device, Repetition, TrainingSession
+
+HEART_KIND: Final = "heart"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WornDevice:
+    """A device that a patient wears now."""
+
+    device: str
+    kind: str
+    body_site: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """An open training session, and the sensors that show it (None = not worn)."""
+
+    id: UUID
+    exercise: str
+    side: str
+    proximal: str | None
+    """Set only where the exercise needs both sensors."""
+    distal: str | None
+    heart: str | None
+    target_deg: tuple[float, float]
+    opened_us: int
+
+    @property
+    def sensors(self) -> tuple[str | None, str | None]:
+        """Return the devices in the order of the ring's columns: proximal, distal."""
+        return self.proximal, self.distal
+
+    @property
+    def needs_both_sensors(self) -> bool:
+        """Return whether the angle lies between two sensors."""
+        return EXERCISES[self.exercise].needs_both_sensors
+
+    @property
+    def is_measurable(self) -> bool:
+        """Return whether the sensors that the exercise needs are worn."""
+        return self.distal is not None and (self.proximal is not None or not self.needs_both_sensors)
+
+    def has_same_measurement(self, other: "Training") -> bool:
+        """Return whether analysis may go on as it is: only the target, or the heart-rate strap, differs."""
+        return (self.id, self.exercise, self.side, self.sensors) == (
+            other.id,
+            other.exercise,
+            other.side,
+            other.sensors,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """What intake needs to know of the main database."""
+
+    known_devices: frozenset[str] = frozenset()
+    trainings: tuple[Training, ...] = ()
+
+
+def read_places(db: Session, *, now: datetime) -> Places:
+    """Read the devices that may deliver and the training sessions that are open.
+
+    Of several open training sessions of one patient the newest counts: nobody trains twice at once.
+    """
+    devices = db.exec(select(Device.name, Device.kind).where(col(Device.revoked_at).is_(None))).all()
+    kinds = dict(devices)
+    newest: dict[UUID, TrainingSession] = {}
+    is_open = select(TrainingSession).where(col(TrainingSession.closed_at).is_(None))
+    for training_session in db.exec(is_open.order_by(col(TrainingSession.opened_at))):
+        newest[training_session.patient_id] = training_session
+    is_worn = or_(col(Assignment.ends_at).is_(None), col(Assignment.ends_at) > now)
+    worn: dict[UUID, list[WornDevice]] = {patient_id: [] for patient_id in newest}
+    statement = select(Assignment).where(
+        col(Assignment.patient_id).in_(list(newest)), col(Assignment.starts_at) <= now, is_worn
+    )
+    for assignment in db.exec(statement.order_by(col(Assignment.starts_at))):
+        if assignment.device_name in kinds:
+            worn[assignment.patient_id].append(
+                WornDevice(
+                    device=assignment.device_name,
+                    kind=kinds[assignment.device_name],
+                    body_site=assignment.body_site,
+                )
+            )
+    trainings = [make_training(training_session, worn[patient_id]) for patient_id, training_session in newest.items()]
+    return Places(known_devices=frozenset(kinds), trainings=tuple(each for each in trainings if each is not None))
+
+
+def make_training(training_session: TrainingSession, worn: Iterable[WornDevice]) -> Training | None:
+    """Choose the sensors of a training session; None for an exercise that this program does not know."""
+    exercise = EXERCISES.get(training_session.exercise)
+    if exercise is None:
+        return None
+    side: str = training_session.side
+    at_site = {each.body_site: each.device for each in worn if each.kind != HEART_KIND}
+    low_deg, high_deg = training_session.target_low_deg, training_session.target_high_deg
+    return Training(
+        id=training_session.id,
+        exercise=exercise.code,
+        side=side,
+        proximal=_at(at_site, exercise.proximal_site, side) if exercise.needs_both_sensors else None,
+        distal=_at(at_site, exercise.distal_site, side),
+        heart=next((each.device for each in worn if each.kind == HEART_KIND), None),
+        target_deg=_target_deg(exercise, low_deg, high_deg),
+        opened_us=to_us(training_session.opened_at),
+    )
+
+
+def read_repetition_counts(db: Session, training_sessions: Iterable[UUID]) -> dict[UUID, int]:
+    """Return how many repetitions of each training session are stored."""
+    statement = (
+        select(Repetition.training_session_id, func.count())
+        .where(col(Repetition.training_session_id).in_(list(training_sessions)))
+        .group_by(col(Repetition.training_session_id))
+    )
+    return dict(db.exec(statement).all())
+
+
+def _at(at_site: dict[str | None, str], segment: str, side: str) -> str | None:
+    """Return the device on a segment of this side; the trunk and the pelvis have no sides."""
+    return at_site.get(f"{segment}_{side}") or at_site.get(segment)
+
+
+def _target_deg(exercise: Exercise, low_deg: float | None, high_deg: float | None) -> tuple[float, float]:
+    """Return the therapist's target, or the exercise's own where none was given."""
+    low, high = exercise.target_deg
+    return (low if low_deg is None else low_deg, high if high_deg is None else high_deg)
