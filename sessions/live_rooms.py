@@ -443,15 +443,19 @@ class LiveRoom:
             after = replace(after, admitted_at_us=now.utc_us)
         if state is ParticipantState.RECONNECTING:
             after = replace(after, dropped_ns=now.monotonic_ns)
-        if state not in SEATED | PRESENT:
+        is_gone = state not in SEATED | PRESENT
+        if is_gone:
             after = _without_connection(after, left_at_us=None if state is ParticipantState.INVITED else now.utc_us)
             if before.state in SEATED:
                 self._freed.append(participant_id)
-            if participant_id == self.talk_to:
-                self.talk_to = None  # or nobody would hear the therapist
         self._put(after)
         self._changed.add(participant_id)
         self._happen("participant", now, participant=str(participant_id), state=state.value)
+        if is_gone and before.help_since_us is not None:
+            self._happen("help", now, participant=str(participant_id), on=False)
+        if is_gone and participant_id == self.talk_to:
+            self.talk_to = None  # or nobody would hear the therapist
+            self._happen("talk_to", now, participant=None)
 
     def _move_live_session(self, event: LiveSessionEvent, now: Instant) -> None:
         state = next_live_session_state(self.state, event)
