@@ -1,0 +1,72 @@
+"""The six digits that pair a tablet, made by somebody who may see the patient."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlmodel import Session, col, select, update
+
+from telerehab.auth.logins import PAIRING_CODE_LIFETIME
+from telerehab.auth.reader import Reader
+from telerehab.auth.tokens import hash_code, new_code
+from telerehab.db.repositories.patients import PatientRepository
+from telerehab.db.tables import TabletPairingCode
+from telerehab.errors import ConflictError
+
+_DRAWS_MAX: Final = 20
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class NewPairingCode:
+    """A code, shown once."""
+
+    code: str
+    expires_at: datetime
+
+
+class TabletPairingCodeRepository:
+    """Pairing codes for the patients whom one reader may see."""
+
+    def __init__(self, db: Session, *, reader: Reader, now: datetime, code_key: bytes) -> None:
+        self._db = db
+        self._now = now
+        self._code_key = code_key
+        self._patients = PatientRepository(db, reader=reader, now=now)
+
+    def create(self, patient_id: UUID) -> NewPairingCode:
+        """Make a code for a patient; an older one of the same patient is void from now on.
+
+        Raises
+        ------
+        NotFoundError
+            The reader may not see the patient.
+        ConflictError
+            No free code was found.
+        """
+        self._patients.get(patient_id)
+        self._db.exec(
+            update(TabletPairingCode)
+            .where(col(TabletPairingCode.patient_id) == patient_id, col(TabletPairingCode.used_at).is_(None))
+            .values(expires_at=self._now)
+        )
+        code = self._free_code()
+        expires_at = self._now + PAIRING_CODE_LIFETIME
+        self._db.add(
+            TabletPairingCode(
+                patient_id=patient_id, code_hash=hash_code(code, key=self._code_key), expires_at=expires_at
+            )
+        )
+        return NewPairingCode(code=code, expires_at=expires_at)
+
+    def _free_code(self) -> str:
+        """Return six digits that no open code has."""
+        for _ in range(_DRAWS_MAX):
+            code = new_code()
+            taken = select(TabletPairingCode.id).where(
+                col(TabletPairingCode.code_hash) == hash_code(code, key=self._code_key),
+                col(TabletPairingCode.expires_at) > self._now,
+            )
+            if self._db.exec(taken).first() is None:
+                return code
+        raise ConflictError("no free pairing code")
