@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
 import aioice
+import aioice.ice
 import aiortc
 import pylibsrtp
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
@@ -98,6 +99,15 @@ def check_versions() -> None:
     for name, version in installed.items():
         if not version.startswith(SUPPORTED_VERSIONS[name]):
             raise UnsupportedLibraryError(f"{name} {version} is installed, {SUPPORTED_VERSIONS[name]}x is needed")
+
+
+def gather_on(addresses: Sequence[str]) -> None:
+    """Let all clients that this process makes with aiortc itself use these addresses only, loopback included.
+
+    For processes that play a client, such as a simulated home; the engine is told its own `Addresses`.
+    """
+    chosen = list(addresses)
+    cast(Any, aioice.ice).get_host_addresses = lambda use_ipv4, use_ipv6: chosen
 
 
 class ForwardingConnection:
