@@ -175,10 +175,13 @@ class HotStore:
     def _run(self) -> None:
         """Commit group after group until closed and empty, or given up."""
         while (groups := self._wait_for_groups()) and not self._is_given_up:
-            is_committed = self._commit(groups)
+            committed = self._commit(groups)
+            is_committed = committed is not None
             with self._changed:
-                if is_committed:
-                    self._report(groups)
+                if committed is not None:
+                    self._committed += committed
+                    self.committed_block_count += len(committed)
+                    self._n_queued_rows -= sum(group.n_rows for group in groups)
                 else:
                     self._queue.extendleft(reversed(groups))
                 self._is_storing = is_committed
@@ -200,8 +203,8 @@ class HotStore:
                 n_rows += groups[-1].n_rows
         return groups
 
-    def _commit(self, groups: Sequence[StoreGroup]) -> bool:
-        """Write the groups in one transaction; return whether they are on the disk."""
+    def _commit(self, groups: Sequence[StoreGroup]) -> list[BlockKey] | None:
+        """Write the groups in one transaction; return the blocks that are on the disk, None when it refused."""
         try:
             with writing(self._engine, owner=OWNER) as db:
                 for statement, rows in _fill(self._statements, groups):
@@ -209,37 +212,30 @@ class HotStore:
         except (OperationalError, InterfaceError, OSError) as error:
             self.refused_commit_count += 1
             log.warning("the store refused a commit: %s", type(error).__name__)
-            return False
+            return None
         except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
             self.refused_commit_count += 1
             log.warning("a row cannot be stored, rows are tried one by one: %s", type(error).__name__)
             return self._commit_one_by_one(groups)
-        return True
+        return [_key_of(row) for group in groups for row in group.blocks]
 
-    def _commit_one_by_one(self, groups: Sequence[StoreGroup]) -> bool:
+    def _commit_one_by_one(self, groups: Sequence[StoreGroup]) -> list[BlockKey] | None:
         """Write row after row and leave out what no database takes, so that one bad row does not stop the rest."""
+        committed: list[BlockKey] = []
         for statement, rows in _fill(self._statements, groups):
             for row in rows:
                 try:
                     with writing(self._engine, owner=OWNER) as db:
                         db.connection().execute(statement, [row])
                 except (OperationalError, InterfaceError, OSError):
-                    return False
+                    return None
                 except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
                     self.poisonous_row_count += 1
                     log.warning("a row was left out: %s", type(error).__name__)
-        return True
-
-    def _report(self, groups: Sequence[StoreGroup]) -> None:
-        """Say what has been committed."""
-        keys = [
-            BlockKey(row["device"], row["boot"], row["stream"], row["sequence"])
-            for group in groups
-            for row in group.blocks
-        ]
-        self._committed += keys
-        self.committed_block_count += len(keys)
-        self._n_queued_rows -= sum(group.n_rows for group in groups)
+                else:
+                    if statement is self._statements["blocks"]:
+                        committed.append(_key_of(row))
+        return committed
 
 
 def read_sequence_runs(db: Session) -> list[SequenceRun]:
@@ -312,6 +308,11 @@ def _fill(
         rows = [dict(row) for group in groups for row in getattr(group, name)]
         if rows:
             yield statement, rows
+
+
+def _key_of(row: Row) -> BlockKey:
+    """Return the key of a block's row."""
+    return BlockKey(row["device"], row["boot"], row["stream"], row["sequence"])
 
 
 def _table(model: type[SQLModel]) -> sa.Table:
