@@ -1,0 +1,134 @@
+"""From sensor to segment: still start, static pose, functional hinge axis. All columns at once, once per tick.
+
+The still gate asks more than "little rotation": slow sway passes for rest in the published rest test and is then learned as
+bias, so the direction of the acceleration must not spread either. The hinge axis is the direction about which a
+sensor turns most (principal axis of its angular velocity, as in T. Seel et al., Sensors 14 (2014) 6891, and F. Olsson et al.,
+Sensors 20 (2020) 3534, who compare two sensors; one sensor suffices for a plane movement). Where a segment hardly
+turns, the pose tells: the horizontal direction across a segment that lies.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from analytics.core.columns import Columns
+from analytics.core.orientation import BoolArray
+from analytics.core.quaternions import FloatArray, cross, unit
+
+_STATE_SHAPES: Final = {"total": (6,), "lowest": (6,), "highest": (6,), "ticks": ()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StillParameters:
+    """What counts as still, between the means of ticks."""
+
+    gyro_spread_rad_s: float = math.radians(1.0)
+    direction_spread_rad: float = math.radians(1.0)
+    within_tick_rad_s: float = math.radians(3.0)
+
+
+class StillGate:
+    """Tells since how many ticks each sensor has been still, and its mean readings since then.
+
+    Parameters
+    ----------
+    n_series : int
+    parameters : StillParameters
+    """
+
+    def __init__(self, n_series: int, parameters: StillParameters = StillParameters()) -> None:  # noqa: B008 (frozen)
+        self.parameters = parameters
+        self.state = Columns(_STATE_SHAPES, n_series, np.float32)
+
+    def advance(self, mean: FloatArray, gyro_range_rad_s: FloatArray, usable: BoolArray) -> FloatArray:
+        """Take in one tick.
+
+        Parameters
+        ----------
+        mean : ndarray, shape (6, n_series)
+            Mean specific force and angular velocity of the tick. [m/s²], [rad/s]
+        gyro_range_rad_s : ndarray, shape (n_series,)
+            Largest minus smallest angular velocity within the tick, of the axis where it is largest. [rad/s]
+        usable : ndarray of bool, shape (n_series,)
+            Whether all samples of the tick are there.
+
+        Returns
+        -------
+        still_ticks : ndarray, shape (n_series,)
+        """
+        s, p = self.state, self.parameters
+        reading = mean.copy()
+        reading[:3] = unit(reading[:3])
+        lowest, highest, ticks, total = s["lowest"], s["highest"], s["ticks"], s["total"]
+        np.minimum(lowest, reading, out=lowest)
+        np.maximum(highest, reading, out=highest)
+        spread = highest - lowest
+        goes_on = (
+            (spread[:3].max(axis=0) < p.direction_spread_rad)
+            & (spread[3:].max(axis=0) < p.gyro_spread_rad_s)
+            & (gyro_range_rad_s < 2 * p.within_tick_rad_s)
+        )
+        np.copyto(lowest, reading, where=~goes_on)
+        np.copyto(highest, reading, where=~goes_on)
+        np.copyto(total, 0, where=~goes_on)
+        np.copyto(ticks, 0, where=~goes_on)
+        total += mean
+        ticks += 1
+        np.copyto(total, 0, where=~usable)
+        np.copyto(ticks, 0, where=~usable)
+        return ticks
+
+    def mean(self) -> FloatArray:
+        """Return the mean readings since each sensor became still, shape (6, n_series). [m/s²], [rad/s]"""
+        mean: FloatArray = self.state["total"] / np.maximum(self.state["ticks"], 1)
+        return mean
+
+
+def axis_across_lying_segment(up_sensor: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return the horizontal axis across each segment, to the patient's left, from the pose alone.
+
+    The sensor's x axis lies along the segment. Holds where the segment is nearer to the horizontal than to the vertical by
+    a margin; elsewhere an arbitrary horizontal axis is returned.
+
+    Parameters
+    ----------
+    up_sensor : ndarray, shape (3, n_series)
+        The vertical in sensor coordinates, unit length.
+
+    Returns
+    -------
+    axis : ndarray, shape (3, n_series)
+    is_known : ndarray of bool, shape (n_series,)
+    """
+    along = np.zeros_like(up_sensor)
+    along[0] = 1
+    across = cross(up_sensor, along)
+    is_known: BoolArray = (across * across).sum(axis=0) > 0.5
+    along[0], along[1] = 0, 1
+    arbitrary = cross(up_sensor, along)
+    return unit(np.where(is_known, across, arbitrary)), is_known
+
+
+def improve_axis(axis: FloatArray, moments: FloatArray, prior_axis: FloatArray, prior_weight: FloatArray) -> FloatArray:
+    """Return the axes turned towards the principal axes of the angular velocity: two steps of the power iteration.
+
+    Parameters
+    ----------
+    axis : ndarray, shape (3, n_series)
+        Present axes; the result has the same sign.
+    moments : ndarray, shape (6, n_series)
+        Sums of xx yy zz xy xz yz of the angular velocity.
+    prior_axis : ndarray, shape (3, n_series)
+    prior_weight : ndarray, shape (n_series,)
+        In the unit of `moments`.
+    """
+    xx, yy, zz, xy, xz, yz = moments
+    for _ in range(2):
+        x, y, z = axis
+        towards_prior = prior_weight * (prior_axis * axis).sum(axis=0)
+        turned = np.stack([xx * x + xy * y + xz * z, xy * x + yy * y + yz * z, xz * x + yz * y + zz * z])
+        turned += prior_axis * towards_prior
+        axis = unit(turned + 1e-9 * axis)
+    return axis
