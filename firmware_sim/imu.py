@@ -1,0 +1,218 @@
+"""What an inertial sensor makes of the movement of its segment: place, noise, bias, range and 16 bits.
+
+Figures of the part: Bosch BMI270, BST-BMI270-DS000.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from devices.wire import IMU6_DTYPE
+from firmware_sim.body import (
+    GRAVITY_M_S2,
+    Anthropometry,
+    FloatArray,
+    SegmentMotion,
+    chain_to,
+    lever_arm_m_s2,
+    move_segment,
+)
+from firmware_sim.movement import Movement
+from firmware_sim.seeds import random_stream
+
+_INT16_MAX: Final = 32767
+_INT16_MIN: Final = -32768
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImuPart:
+    """Noise, offsets and ranges of one type of sensor."""
+
+    name: str
+    accel_range_g: float
+    gyro_range_deg_s: float
+    accel_noise_ug_rthz: float
+    gyro_noise_mdps_rthz: float
+    accel_offset_mg: float
+    scale_error: float
+    bias_instability_deg_s: float
+    bias_instability_tau_s: float
+
+    @property
+    def accel_scale_m_s2(self) -> float:
+        """Acceleration of one count."""
+        return self.accel_range_g * GRAVITY_M_S2 / 32768
+
+    @property
+    def gyro_scale_deg_s(self) -> float:
+        """Rate of one count."""
+        return self.gyro_range_deg_s / 32768
+
+
+BMI270: Final = ImuPart(
+    name="BMI270",
+    accel_range_g=8.0,
+    gyro_range_deg_s=2000.0,
+    accel_noise_ug_rthz=160.0,
+    gyro_noise_mdps_rthz=7.0,
+    accel_offset_mg=10.0,
+    scale_error=0.002,
+    bias_instability_deg_s=0.005,
+    bias_instability_tau_s=200.0,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mounting:
+    """Where a sensor sits on its segment.
+
+    `offset_m` is the place from the segment's upper joint, `rotation` (3, 3) takes vectors from the sensor to the
+    segment; both in the segment's frame.
+    """
+
+    offset_m: FloatArray
+    rotation: FloatArray
+
+
+class Signals(Protocol):
+    """Specific force [m/s²] and rate [rad/s] in the sensor's frame, each (3, n_samples), asked in order of time."""
+
+    def ideal(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what a perfect sensor would feel at these instants since the start of the movement."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WornSensor:
+    """A perfect sensor on a segment of a moving person; fulfils `Signals`."""
+
+    movement: Movement
+    mounting: Mounting
+    segment: str
+    side: str
+    trains: bool
+    body: Anthropometry
+
+    def motion(self, times_s: FloatArray) -> SegmentMotion:
+        """Return what the segment does."""
+        chain = chain_to(
+            self.segment, side=self.side, body=self.body, from_the_feet=self.movement.exercise.is_carried_by_the_feet
+        )
+        return move_segment(
+            chain,
+            self.movement.joints(times_s, trains=self.trains),
+            base_acceleration_m_s2=self.movement.base_acceleration_m_s2(times_s),
+        )
+
+    def ideal(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what a perfect sensor would feel."""
+        return feel(self.motion(times_s), self.mounting)
+
+
+def feel(motion: SegmentMotion, mounting: Mounting) -> tuple[FloatArray, FloatArray]:
+    """Return specific force [m/s²] and rate [rad/s] at a mounting, in the sensor's frame, each (3, n_samples)."""
+    force = motion.specific_force_m_s2 + lever_arm_m_s2(
+        mounting.offset_m, rate_rad_s=motion.rate_rad_s, acceleration_rad_s2=motion.acceleration_rad_s2
+    )
+    return mounting.rotation.T @ force, mounting.rotation.T @ motion.rate_rad_s
+
+
+def place(
+    segment: str, *, side: str, body: Anthropometry, misplacement_max_deg: float, random: np.random.Generator
+) -> Mounting:
+    """Return where a hurried patient straps the sensor: near the right place, turned by up to the given angle.
+
+    The right place is outside on the limb, sensor x forwards (left limb: backwards), y towards the head, z outwards;
+    on pelvis and trunk the sensor sits in the middle, behind and in front.
+    """
+    left = side == "left"
+    outwards = 1.0 if left else -1.0
+    offsets = {
+        "pelvis": (-0.10, 0.0, 0.05),
+        "trunk": (0.10, 0.0, 0.75 * body.trunk_m),
+        "thigh": (0.04, outwards * 0.07, -0.6 * body.thigh_m),
+        "shank": (0.02, outwards * 0.05, -0.4 * body.shank_m),
+        "upper_arm": (0.0, outwards * 0.05, -0.5 * body.upper_arm_m),
+        "forearm": (0.0, outwards * 0.03, -0.85 * body.forearm_m),
+    }
+    forwards = -1.0 if left else 1.0
+    nominal = np.array([[forwards, 0.0, 0.0], [0.0, 0.0, -forwards], [0.0, 1.0, 0.0]])
+    axis = random.standard_normal(3)
+    turn = rotation_about(axis / np.linalg.norm(axis), np.deg2rad(random.uniform(0.0, misplacement_max_deg)))
+    slipped_m = random.uniform(-0.015, 0.015, 3)
+    return Mounting(offset_m=np.array(offsets[segment]) + slipped_m, rotation=nominal @ turn)
+
+
+def rotation_about(axis: FloatArray, angle_rad: float) -> FloatArray:
+    """Return the rotation (3, 3) by an angle about a unit axis."""
+    x, y, z = axis
+    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    result: FloatArray = np.eye(3) + np.sin(angle_rad) * skew + (1 - np.cos(angle_rad)) * (skew @ skew)
+    return result
+
+
+class ImuSensor:
+    """One part with its own faults; asked for consecutive samples.
+
+    Parameters
+    ----------
+    part : ImuPart
+    seed, device :
+        All the faults depend on these alone.
+    gyro_bias_deg_s : float
+        Spread of the bias a part is switched on with, per axis.
+    """
+
+    def __init__(
+        self, part: ImuPart, *, seed: int, device: str, sampling_rate_hz: float, gyro_bias_deg_s: float = 0.5
+    ) -> None:
+        self._part = part
+        self._rate_hz = sampling_rate_hz
+        faults = random_stream(seed, device, "faults")
+        self.gyro_bias_deg_s = gyro_bias_deg_s * np.clip(faults.standard_normal(3), -1.5, 1.5)
+        self.accel_bias_m_s2 = part.accel_offset_mg * 1e-3 * GRAVITY_M_S2 * np.clip(faults.standard_normal(3), -2, 2)
+        self._scale = 1.0 + part.scale_error * np.clip(faults.standard_normal(6), -2, 2)
+        self._noise = random_stream(seed, device, "noise")
+        self._wander = random_stream(seed, device, "wander")
+        self._wander_deg_s = part.bias_instability_deg_s * self._wander.standard_normal(3)
+
+    def measure(self, force_m_s2: FloatArray, rate_rad_s: FloatArray) -> npt.NDArray[np.void]:
+        """Return the rows (IMU6_DTYPE) of the next samples; the inputs are (3, n_samples) and perfect."""
+        part, n_samples = self._part, force_m_s2.shape[1]
+        noise = self._noise.standard_normal((n_samples, 6)).T
+        root_bandwidth = np.sqrt(self._rate_hz / 2)
+        accel = self._scale[:3, None] * force_m_s2 + self.accel_bias_m_s2[:, None]
+        accel += part.accel_noise_ug_rthz * 1e-6 * GRAVITY_M_S2 * root_bandwidth * noise[:3]
+        gyro = self._scale[3:, None] * np.rad2deg(rate_rad_s) + self.gyro_bias_deg_s[:, None]
+        gyro += part.gyro_noise_mdps_rthz * 1e-3 * root_bandwidth * noise[3:] + self._wandering(n_samples)
+        return quantise(accel, gyro, part=part)
+
+    def _wandering(self, n_samples: int) -> FloatArray:
+        """Bias instability as a Gauss-Markov walk, a straight line within these samples."""
+        part = self._part
+        keep = float(np.exp(-n_samples / self._rate_hz / part.bias_instability_tau_s))
+        before = self._wander_deg_s
+        kick = part.bias_instability_deg_s * np.sqrt(1 - keep**2) * self._wander.standard_normal(3)
+        self._wander_deg_s = keep * before + kick
+        share = np.arange(n_samples) / n_samples
+        result: FloatArray = before[:, None] + (self._wander_deg_s - before)[:, None] * share
+        return result
+
+
+def quantise(accel_m_s2: FloatArray, gyro_deg_s: FloatArray, *, part: ImuPart) -> npt.NDArray[np.void]:
+    """Return the rows (IMU6_DTYPE) of signals (3, n_samples); what is out of range stays at the limit."""
+    rows = np.empty(accel_m_s2.shape[1], IMU6_DTYPE)
+    for name, signal, scale in (
+        ("accel", accel_m_s2, part.accel_scale_m_s2),
+        ("gyro", gyro_deg_s, part.gyro_scale_deg_s),
+    ):
+        rows[name] = np.clip(np.rint(signal.T / scale), _INT16_MIN, _INT16_MAX)
+    return rows
+
+
+def is_clipped(rows: npt.NDArray[np.void]) -> bool:
+    """Tell whether any value of these rows stands at the limit of its range."""
+    values = np.concatenate([rows["accel"], rows["gyro"]])
+    return bool(((values == _INT16_MIN) | (values == _INT16_MAX)).any())
