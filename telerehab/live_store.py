@@ -6,6 +6,7 @@ believed dead and comes back cannot write over the one that took over.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -44,7 +45,7 @@ class WorkerAddress:
     id: UUID
     address: str
     secret: str
-    heartbeat_us: int
+    heartbeat_at: datetime
 
 
 class LiveStore:
@@ -168,7 +169,7 @@ def read_workers(database: Database) -> list[WorkerAddress]:
     with reading(database.main) as db:
         rows = db.exec(select(tables.Worker).where(tables.Worker.role == OWNER)).all()
     return [
-        WorkerAddress(id=row.id, address=row.address, secret=row.secret, heartbeat_us=to_us(row.heartbeat_at))
+        WorkerAddress(id=row.id, address=row.address, secret=row.secret, heartbeat_at=row.heartbeat_at)
         for row in rows
         if row.address is not None and row.secret is not None
     ]
