@@ -70,7 +70,7 @@ class ClipTrack(MediaStreamTrack):
         self.keyframe_request_count += 1
         self._place = self._clip.key_frames[0]
 
-    async def recv(self) -> EncodedPacket[Any]:
+    async def recv(self) -> "EncodedPacket[Any]":
         now = time.monotonic()
         if self._begin is None:
             self._begin = now + random.random() / FPS
@@ -91,7 +91,7 @@ class ToneTrack(MediaStreamTrack):
         self._sent = 0
         self._begin: float | None = None
 
-    async def recv(self) -> EncodedPacket[Any]:
+    async def recv(self) -> "EncodedPacket[Any]":
         now = time.monotonic()
         self._begin = self._begin or now
         await asyncio.sleep(max(0.0, self._begin + self._sent / 50 - now))
