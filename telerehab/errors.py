@@ -16,6 +16,7 @@ TelerehabError
     ConflictError          it exists already, or its state does not allow the change: read it again
     TooManyAttemptsError   wait `retry_after_s`, then try again
     TooLargeError          the body is larger than the limit
+    MisdirectedError       the host name of the address is not one of ours: add it to `public_hosts`
     MediaUnavailableError  no media worker answers: try again in some seconds
 ```
 """
@@ -88,6 +89,10 @@ class TooManyAttemptsError(RequestRefusedError):
 
 class TooLargeError(RequestRefusedError):
     """The body is larger than the limit."""
+
+
+class MisdirectedError(RequestRefusedError):
+    """The request names a host that is not served here."""
 
 
 class MediaUnavailableError(RequestRefusedError):

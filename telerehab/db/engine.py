@@ -87,7 +87,7 @@ def writing(engine: Engine, *, owner: str) -> Iterator[Session]:
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine with our rules, for one address.
+    """Return an engine with our rules, for one address; its errors never show the values of a statement.
 
     Raises
     ------
@@ -99,11 +99,13 @@ def make_engine(url: str) -> Engine:
         backend = parsed.get_backend_name()
         if backend == "sqlite":
             _make_folder(parsed.database)
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
+            engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         elif backend == "postgresql":
-            engine = create_engine(parsed, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+            engine = create_engine(
+                parsed, hide_parameters=True, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+            )
         else:
             raise SettingsError(f"A database of kind {backend} is not supported: take SQLite or PostgreSQL")
     except SQLAlchemyError as error:

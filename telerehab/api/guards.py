@@ -1,0 +1,86 @@
+"""What every request passes before any route: the right host, our own page, a bounded body; and headers on the way out.
+
+Plain ASGI, because FastAPI's and Starlette's own middleware for this does not see WebSockets.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from telerehab.api.headers import security_headers
+from telerehab.api.problems import refuse_websocket, response_of
+from telerehab.auth.origins import is_own_host, is_own_origin
+from telerehab.errors import CrossSiteError, MisdirectedError, RequestRefusedError, TooLargeError
+from telerehab.settings import Settings
+
+BODY_MAX_BYTES: Final = 64 * 1024
+_READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST_FREE_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Asked by machines, by address."""
+
+
+class Guards:
+    """Refuses foreign pages and hosts and oversize bodies; puts the security headers on every response."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http":
+            await self._serve_http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers_out = security_headers(scope["path"], scheme=scope["scheme"])
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _put_headers(MutableHeaders(scope=message), headers_out, status=message["status"])
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await response_of(refusal)(scope, receive, send_with_headers)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket; a foreign page is refused before it is accepted."""
+        headers = Headers(scope=scope)
+        if is_own_origin(self._settings, headers.get("origin"), headers.get("host"), scope["scheme"]):
+            await self._app(scope, receive, send)
+        else:
+            error = CrossSiteError("this page is not ours")
+            await refuse_websocket(WebSocket(scope, receive, send), response_of(error))
+
+    def _refusal(self, scope: Scope) -> RequestRefusedError | None:
+        """Return why a request goes no further."""
+        headers = Headers(scope=scope)
+        host = headers.get("host")
+        if scope["path"] not in _HOST_FREE_PATHS and not is_own_host(self._settings, host):
+            return MisdirectedError("this host name is not served here")
+        if scope["method"] not in _READING_METHODS:
+            is_marked = "x-telerehab" in headers or headers.get("sec-fetch-site") == "same-origin"
+            if not is_marked or not is_own_origin(self._settings, headers.get("origin"), host, scope["scheme"]):
+                return CrossSiteError("writes come from our own pages, with the header X-Telerehab")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY_MAX_BYTES:
+            return TooLargeError(f"at most {BODY_MAX_BYTES} bytes")
+        return None
+
+
+def _put_headers(headers: MutableHeaders, wanted: Mapping[str, str], *, status: int) -> None:
+    """Set the security headers; what failed is never kept."""
+    for name, value in wanted.items():
+        headers[name] = value
+    if status >= 400:
+        headers["Cache-Control"] = "no-store"

@@ -1,0 +1,83 @@
+"""What bodies and answers are made of: strict, and no field that nobody knows."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from telerehab.auth.passwords import PASSWORD_MAX_CHARACTERS
+
+LooseUuid = Annotated[UUID, Field(strict=False)]
+"""JSON has no UUID: a string becomes one here, and nothing else does."""
+
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX_CHARACTERS)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+AngleDeg = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
+
+
+class Body(BaseModel):
+    """The base of what a page sends."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """The base of what a page gets, made from rows."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class TrainingSessionRead(Answer):
+    """A training session."""
+
+    id: UUID
+    patient_id: UUID
+    live_session_id: UUID | None
+    exercise: str
+    side: str
+    target_low_deg: float | None
+    target_high_deg: float | None
+    target_repetitions: int | None
+    opened_at: datetime
+    closed_at: datetime | None
+    close_reason: str | None
+    version: int
+
+
+class RepetitionRead(Answer):
+    """One repetition; times are microseconds since the epoch."""
+
+    index: int
+    start_us: int
+    stop_us: int
+    rom_deg: float
+    up_s: float
+    hold_s: float
+    down_s: float
+    peak_speed_deg_s: float
+    trust: float
+    reason: int
+    algorithm_version: str
+
+
+class PatientRead(Answer):
+    """A patient."""
+
+    id: UUID
+    display_name: str
+    language: str
+
+
+class LiveSessionRead(Answer):
+    """A live session and whose seats are in it."""
+
+    id: UUID
+    title: str
+    state: str
+    therapist_account_id: UUID
+    patient_ids: list[UUID]
+    opened_at: datetime
+    ended_at: datetime | None
+    version: int

@@ -1,0 +1,141 @@
+"""Errors as `application/problem+json` (RFC 9457): the only module that knows status codes.
+
+A problem carries a `code` that pages translate; `detail` is for programmers. Neither repeats what was sent.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+
+from telerehab.api.headers import security_headers
+from telerehab.api.private_log import without_values
+from telerehab.errors import (
+    ConflictError,
+    CrossSiteError,
+    LoginFailedError,
+    MediaUnavailableError,
+    MisdirectedError,
+    NotAllowedError,
+    NotFoundError,
+    NotLoggedInError,
+    RequestRefusedError,
+    TooLargeError,
+    TooManyAttemptsError,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS_OF: Final[Mapping[type[RequestRefusedError], HTTPStatus]] = MappingProxyType(
+    {
+        NotLoggedInError: HTTPStatus.UNAUTHORIZED,
+        LoginFailedError: HTTPStatus.UNAUTHORIZED,
+        NotAllowedError: HTTPStatus.FORBIDDEN,
+        CrossSiteError: HTTPStatus.FORBIDDEN,
+        NotFoundError: HTTPStatus.NOT_FOUND,
+        ConflictError: HTTPStatus.CONFLICT,
+        TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        MisdirectedError: HTTPStatus.MISDIRECTED_REQUEST,
+        TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
+        MediaUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+CODE_OF: Final[Mapping[type[RequestRefusedError], str]] = MappingProxyType(
+    {
+        NotLoggedInError: "not_logged_in",
+        LoginFailedError: "login_failed",
+        NotAllowedError: "not_allowed",
+        CrossSiteError: "cross_site",
+        NotFoundError: "not_found",
+        ConflictError: "conflict",
+        TooLargeError: "too_large",
+        MisdirectedError: "misdirected",
+        TooManyAttemptsError: "too_many_attempts",
+        MediaUnavailableError: "media_unavailable",
+    }
+)
+_CODE_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
+    {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+)
+MEDIA_TYPE: Final = "application/problem+json"
+_POLICY_VIOLATION: Final = 1008
+
+
+def problem_response(
+    status: int,
+    *,
+    code: str,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """Return a problem; it carries the security headers itself, for it may be made outside the middleware."""
+    body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code}
+    if detail:
+        body["detail"] = detail
+    body.update(extra or {})
+    return JSONResponse(
+        body, status_code=status, media_type=MEDIA_TYPE, headers={**security_headers("/api"), **(headers or {})}
+    )
+
+
+def response_of(error: RequestRefusedError) -> JSONResponse:
+    """Return the problem that a refusal is."""
+    kind = type(error)
+    headers = {}
+    if isinstance(error, TooManyAttemptsError):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return problem_response(STATUS_OF[kind], code=CODE_OF[kind], detail=str(error), headers=headers)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of an app a problem."""
+    app.add_exception_handler(RequestRefusedError, _when_refused)
+    app.add_exception_handler(RequestValidationError, _when_invalid)
+    app.add_exception_handler(HTTPException, _when_http)
+    app.add_exception_handler(Exception, _when_unexpected)
+
+
+async def _when_refused(connection: HTTPConnection, error: Exception) -> Response:
+    """Answer a refusal; a WebSocket is refused before it is accepted."""
+    assert isinstance(error, RequestRefusedError)
+    response = response_of(error)
+    if isinstance(connection, WebSocket):
+        await refuse_websocket(connection, response)
+    return response
+
+
+async def refuse_websocket(websocket: WebSocket, response: Response) -> None:
+    """Refuse a WebSocket that is not accepted yet, with a reason where the server can send one."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(response)
+    else:
+        await websocket.close(code=_POLICY_VIOLATION)
+
+
+async def _when_invalid(_request: Request, error: Exception) -> Response:
+    """Answer a body, path or query that does not fit: where and what kind, never the value."""
+    assert isinstance(error, RequestValidationError)
+    faults = [{"at": ".".join(str(part) for part in fault["loc"]), "kind": fault["type"]} for fault in error.errors()]
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid", extra={"faults": faults})
+
+
+async def _when_http(_request: Request, error: Exception) -> Response:
+    """Answer what the framework itself refuses."""
+    assert isinstance(error, HTTPException)
+    code = _CODE_OF_STATUS.get(error.status_code, "refused")
+    return problem_response(error.status_code, code=code, headers=error.headers)
+
+
+async def _when_unexpected(request: Request, error: Exception) -> Response:
+    """Answer a fault of ours: the log holds the kind and the place, the answer says nothing."""
+    log.error("%s failed", getattr(request.scope.get("route"), "path", "a request"), exc_info=without_values(error))
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, code="internal")

@@ -1,0 +1,146 @@
+"""The web role, put together: settings in, an ASGI app out."""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+from fastapi import Depends, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
+from telerehab.api import health, live_sessions, logins, patients, tablet_pairing_codes, training_sessions
+from telerehab.api.dependencies import OWNER, enforce_policy
+from telerehab.api.guards import BODY_MAX_BYTES, Guards
+from telerehab.api.parts import LiveSessionMaker, WebParts
+from telerehab.api.problems import add_problem_handlers
+from telerehab.api.routes import require_policies
+from telerehab.auth.logins import LoginDesk
+from telerehab.auth.passwords import Passwords
+from telerehab.broker_changes import BrokerChanges
+from telerehab.clock import Clock, SystemClock
+from telerehab.db.changes import Change, Changes
+from telerehab.db.engine import open_database
+from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.media_client import MediaClient
+from telerehab.settings import Settings
+from telerehab.supervision import TaskSupervisor
+from telerehab.web.pages import STATIC_FOLDER, make_assets, make_pages_router
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    changes: Changes | None = None,
+    live_session_maker: LiveSessionMaker | None = None,
+    static_folder: Path = STATIC_FOLDER,
+) -> FastAPI:
+    """Return the app of the web role.
+
+    Parameters
+    ----------
+    clock, changes, live_session_maker : optional
+        Stand-ins in tests for the system's clock, the broker and the media worker.
+    static_folder : Path
+        Where the front end's build lies.
+
+    Raises
+    ------
+    MissingPolicyError
+        A route or channel declares no policy.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = _open_parts(settings, clock=clock, changes=changes, live_session_maker=live_session_maker)
+        async with opened as app.state.parts:
+            yield
+
+    app = FastAPI(
+        title="telerehab",
+        lifespan=lifespan,
+        dependencies=[Depends(enforce_policy)],
+        max_body_size=BODY_MAX_BYTES,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(Guards, settings=settings)
+    add_problem_handlers(app)
+    for module in (logins, patients, live_sessions, training_sessions, tablet_pairing_codes, health):
+        app.include_router(module.router)
+    app.include_router(make_pages_router(static_folder))
+    app.mount("/assets", make_assets(static_folder))
+    require_policies(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _open_parts(
+    settings: Settings,
+    *,
+    clock: Clock | None,
+    changes: Changes | None,
+    live_session_maker: LiveSessionMaker | None,
+) -> AsyncIterator[WebParts]:
+    """Open what the web role consists of, and close all of it, also when the start fails midway."""
+    clock = clock or SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        database = open_database(settings)
+        stack.callback(database.close)
+        tasks = TaskSupervisor()
+        if changes is None:
+            broker_changes = changes = BrokerChanges(settings, clock=clock)
+            stack.push_async_callback(asyncio.to_thread, broker_changes.close)
+            tasks.start("broker connection", broker_changes.run)
+        stack.push_async_callback(tasks.close)
+        if live_session_maker is None:
+            live_session_maker = media = MediaClient(settings, database, clock=clock)
+            stack.push_async_callback(media.aclose)
+        heartbeat = Heartbeat(database.main, role=OWNER, clock=clock)
+        tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
+        stack.push_async_callback(_take_away, heartbeat)
+        pairing_code_key = settings.secret_for("pairing code")
+        login_desk = LoginDesk(
+            database,
+            clock=clock,
+            passwords=await asyncio.to_thread(Passwords),
+            code_key=pairing_code_key,
+            announce_ended=functools.partial(_announce_ended_login, changes),
+        )
+        yield WebParts(
+            settings=settings,
+            clock=clock,
+            database=database,
+            login_desk=login_desk,
+            pairing_code_key=pairing_code_key,
+            changes=changes,
+            live_session_maker=live_session_maker,
+            heartbeat=heartbeat,
+            tasks=tasks,
+        )
+
+
+async def _keep_beating(heartbeat: Heartbeat) -> None:
+    """Say every two seconds that the web role is well, and how late its event loop is."""
+    await asyncio.to_thread(heartbeat.register)
+    while True:
+        slept_from_s = time.monotonic()
+        await asyncio.sleep(BEAT_INTERVAL_S)
+        late_ms = round((time.monotonic() - slept_from_s - BEAT_INTERVAL_S) * 1_000)
+        await asyncio.to_thread(heartbeat.beat, {"loop_late_ms": late_ms})
+
+
+async def _take_away(heartbeat: Heartbeat) -> None:
+    """Remove the role's row; where the database is gone, the row grows old by itself."""
+    with contextlib.suppress(SQLAlchemyError):
+        await asyncio.to_thread(heartbeat.remove)
+
+
+def _announce_ended_login(changes: Changes, login_id: UUID) -> None:
+    """Tell that a login ended, so that its socket closes."""
+    changes.announce(Change(table="login", id=login_id, version=1))
