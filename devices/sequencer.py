@@ -169,6 +169,20 @@ class StreamSequence:
         position = self._hole_at_or_after(sequence)
         return position < len(self._holes) and self._holes[position].start <= sequence
 
+    def has(self, sequence: int) -> bool:
+        """Tell whether a block is in flight or committed."""
+        if sequence >= self.top or self.is_missing(sequence):
+            return False
+        position = bisect_right(self._lost, sequence, key=_stop_of)
+        return position == len(self._lost) or self._lost[position].start > sequence
+
+    def extend(self, start: int, stop: int) -> bool:
+        """Note `[start, stop)` if it is just what comes next and nothing is missing; else change nothing, False."""
+        if start != self.top or self._holes:
+            return False
+        self.top = stop
+        return True
+
     def receive(self, start: int, stop: int, *, now_us: int) -> Change | None:
         """Note that the blocks `[start, stop)` are here; None if that would make too many holes: refuse them."""
         top = self.top

@@ -1,0 +1,666 @@
+"""The intake as a pure step: messages in, what to store, show and answer out. No clock, no I/O, no randomness.
+
+A block goes through here once: decoded with all others of its schema, put in order, told from its duplicates, handed
+to the live view and to the store. It is acknowledged only after the shell says that it is committed. Whatever comes in,
+the step goes on: what cannot be read is counted by name, kept within bounds, and asked for again where that can help.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from devices.codec import DecodedFrames, FrameGroup, Malformed, Refusal, decode_clock_answer, decode_frames
+from devices.device_record import DeviceRecord
+from devices.effects import (
+    BlockKey,
+    ClockFitted,
+    DeviceMeta,
+    DeviceState,
+    GapRow,
+    LiveBatch,
+    Outgoing,
+    Quarantined,
+    SequenceRun,
+    StepEffects,
+    StoreBlock,
+    StreamKey,
+)
+from devices.ports import Raw
+from devices.reports import parse_document, read_meta, read_state
+from devices.sequencer import Change, GapCause, Hole, StreamSequence
+from devices.topics import TopicKind, parse_topic
+from devices.wire import CLOCK_ANSWER_DTYPE, CLOCK_PROBE, CLOCK_PROBE_DTYPE, FLAG_BACKFILL, MAX_FRAME_BYTES, MAX_TIME_US
+
+ROUND_US: Final = 100_000
+MAX_STREAMS_PER_DEVICE: Final = 1024
+MAX_TOPICS_PER_DEVICE: Final = 256
+MAX_CORRUPT_REMEMBERED: Final = 1024
+CORRUPT_COPIES: Final = 3
+QUARANTINE_PER_HOUR: Final = 100
+QUARANTINE_READABLE_BYTES_PER_HOUR: Final = 16 * 1024 * 1024
+"""Whole frames that we cannot read are kept up to this; beyond it they are not acknowledged: the device keeps them."""
+OFF_BEAT_US: Final = 60_000_000
+OFF_BEAT_BLOCKS: Final = 10
+_HOUR_US: Final = 3_600_000_000
+_UNKNOWN: Final = -1
+_NOT_ANCHORED: Final = np.iinfo(np.int64).min
+_POISON: Final = (ArithmeticError, LookupError, TypeError, ValueError)
+_FRAMES: Final = frozenset({TopicKind.LIVE, TopicKind.BACKFILL})
+
+Int64 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(slots=True)
+class _Route:
+    """Where messages of one topic belong; `stream_id` is the stream of the newest boot seen there."""
+
+    kind: TopicKind
+    device: DeviceRecord
+    stream: str
+    has_frames: bool
+    is_live: bool
+    stream_id: int = _UNKNOWN
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """The effects of a step while it runs."""
+
+    blocks: list[StoreBlock] = field(default_factory=list)
+    live: list[LiveBatch] = field(default_factory=list)
+    live_restarts: list[int] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    gaps_opened: list[GapRow] = field(default_factory=list)
+    gaps_closed: list[GapRow] = field(default_factory=list)
+    device_meta: list[DeviceMeta] = field(default_factory=list)
+    device_state: list[DeviceState] = field(default_factory=list)
+    clock_fits: list[ClockFitted] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+
+
+class Ingest:
+    """The state of the intake.
+
+    Parameters
+    ----------
+    known_devices
+        Names of the devices that may send; messages of others are refused and counted.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        How often what happened: `blocks`, `duplicates`, `unknown_device`, `refused_crc`, ... The names are a fixed set.
+    stream_keys : list of StreamKey
+        What the `stream_ids` of live batches mean; only ever grows.
+    """
+
+    def __init__(self, *, known_devices: Iterable[str]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.stream_keys: list[StreamKey] = []
+        self._known = frozenset(known_devices)
+        self._devices: dict[str, DeviceRecord] = {}
+        self._routes: dict[str, _Route] = {}
+        self._topics_of: Counter[str] = Counter()
+        self._ids: dict[StreamKey, int] = {}
+        self._boots: Int64 = np.zeros(64, np.int64)
+        self._offset_us: Int64 = np.full(64, _NOT_ANCHORED, np.int64)
+        self._off_beat: Int64 = np.zeros(64, np.int64)
+        self._corrupt: Counter[BlockKey] = Counter()
+        self._reopened: list[GapRow] = []
+        self._round_us = 0
+
+    @property
+    def known_devices(self) -> frozenset[str]:
+        """Return the names of the devices that may send."""
+        return self._known
+
+    def set_known_devices(self, names: Iterable[str]) -> None:
+        """Change which devices may send; what is known of the order of their streams stays."""
+        self._known = frozenset(names)
+        self._routes = {topic: route for topic, route in self._routes.items() if route.device.name in self._known}
+        self._topics_of = Counter(route.device.name for route in self._routes.values())
+
+    def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun] = (), now_us: int) -> None:
+        """Take up from the store; call once, before the first step.
+
+        Parameters
+        ----------
+        stored
+            Every run of blocks that the store has, also of devices that may no longer send. Any tuples of that shape.
+        lost
+            Holes that were closed without data.
+        now_us
+            Server's UTC. [µs]
+        """
+        ranges: dict[StreamKey, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
+        for which, runs in enumerate((stored, lost)):
+            for device, boot, stream, start, stop in runs:
+                ranges.setdefault(StreamKey(device, boot, stream), ([], []))[which].append((start, stop))
+        for key, (has, has_not) in ranges.items():
+            sequence = StreamSequence(has, has_not, now_us=now_us)
+            self._follow(key, sequence, now_us)
+            self._reopened += [_gap_row(key, hole) for hole in sequence.holes]
+            if sequence.holes:
+                self._device(key.device).see_holes(key, now_us, has_progress=False)
+
+    def watermarks(self) -> dict[StreamKey, int]:
+        """Return the next sequence that is not yet safe, of every stream."""
+        return {
+            key: sequence.watermark for device in self._devices.values() for key, sequence in device.streams.items()
+        }
+
+    def step(self, raws: Sequence[Raw], now_us: int) -> StepEffects:
+        """Take what has arrived, and do what has become due.
+
+        Parameters
+        ----------
+        raws
+            Messages in the order of their arrival; may be empty.
+        now_us
+            Server's UTC, never before that of the last step. [µs]
+        """
+        gathered = _Gathered(gaps_opened=self._reopened)
+        self._reopened = []
+        frames: list[Raw] = []
+        routes: list[_Route] = []
+        known_routes = self._routes
+        for raw in raws:
+            route = known_routes.get(raw.topic) or self._open_route(raw.topic)
+            if route is None:
+                continue
+            if route.has_frames:
+                frames.append(raw)
+                routes.append(route)
+            else:
+                route.device.hear(now_us)
+                self._take_report(raw, route, gathered, now_us)
+        if frames:
+            self._take_frames(frames, routes, gathered, now_us)
+        if now_us - self._round_us >= ROUND_US or now_us < self._round_us:
+            self._round_us = now_us
+            self._make_round(gathered, now_us)
+        return StepEffects(
+            blocks=gathered.blocks,
+            live=gathered.live,
+            live_restarts=gathered.live_restarts,
+            quarantined=gathered.quarantined,
+            gaps_opened=gathered.gaps_opened,
+            gaps_closed=gathered.gaps_closed,
+            device_meta=gathered.device_meta,
+            device_state=gathered.device_state,
+            clock_fits=gathered.clock_fits,
+            outgoing=gathered.outgoing,
+        )
+
+    def committed(self, keys: Iterable[BlockKey | tuple[str, int, str, int]], *, now_us: int) -> list[Outgoing]:
+        """Note what the store has committed; return the acknowledgements that are due now. The others come with a step.
+
+        Keys are those of `StepEffects.blocks`, and those of `StepEffects.quarantined` that have one.
+        """
+        for device, boot, stream, sequence in keys:
+            key = StreamKey(device, boot, stream)
+            record = self._devices.get(device)
+            if record is not None and key in record.streams:
+                record.streams[key].commit(sequence, sequence + 1)
+                record.owe(key)
+        return self._acks(now_us)
+
+    def failed(self, keys: Iterable[BlockKey | tuple[str, int, str, int]], *, now_us: int) -> None:
+        """Note blocks that the shell could not keep: they are missing again, and are taken when they come again."""
+        for device, boot, stream, sequence in keys:
+            key = StreamKey(device, boot, stream)
+            record = self._devices.get(device)
+            if record is not None and key in record.streams:
+                change = record.streams[key].fail(sequence, sequence + 1, now_us=now_us)
+                self._reopened += [_gap_row(key, hole) for hole in change.opened]
+                record.see_holes(key, now_us, has_progress=False)
+                self.counts["failed"] += 1
+
+    # --- topics, devices, streams -----------------------------------------------------------------------------------
+
+    def _open_route(self, topic: str) -> _Route | None:
+        parsed = parse_topic(topic)
+        if parsed is None or parsed.kind in (TopicKind.ACK, TopicKind.COMMAND):
+            self.counts["unknown_topic"] += 1
+            return None
+        if parsed.device not in self._known:
+            self.counts["unknown_device"] += 1
+            return None
+        route = _Route(
+            kind=parsed.kind,
+            device=self._device(parsed.device),
+            stream=parsed.stream,
+            has_frames=parsed.kind in _FRAMES,
+            is_live=parsed.kind is TopicKind.LIVE,
+        )
+        if self._topics_of[parsed.device] < MAX_TOPICS_PER_DEVICE:
+            self._topics_of[parsed.device] += 1
+            self._routes[topic] = route
+        return route
+
+    def _device(self, name: str) -> DeviceRecord:
+        device = self._devices.get(name)
+        if device is None:
+            device = self._devices[name] = DeviceRecord(name)
+        return device
+
+    def _follow(self, key: StreamKey, sequence: StreamSequence, now_us: int) -> int:
+        """Begin to follow a stream; return its id, `_UNKNOWN` when the device has too many that are not settled."""
+        streams = self._device(key.device).streams
+        if len(streams) >= MAX_STREAMS_PER_DEVICE:
+            settled = next((old for old, each in streams.items() if each.is_settled and old.boot != key.boot), None)
+            if settled is None:
+                self.counts["too_many_streams"] += 1
+                return _UNKNOWN
+            self._boots[self._ids.pop(settled)] = _UNKNOWN  # a route that still points there looks again
+            del streams[settled]
+        streams[key] = sequence
+        stream_id = self._ids[key] = len(self.stream_keys)
+        self.stream_keys.append(key)
+        if stream_id >= self._boots.size:
+            self._boots = np.resize(self._boots, 2 * stream_id)
+            self._off_beat = np.concatenate([self._off_beat, np.zeros(stream_id, np.int64)])
+            self._offset_us = np.concatenate([self._offset_us, np.full(stream_id, _NOT_ANCHORED, np.int64)])
+        self._boots[stream_id] = key.boot
+        return stream_id
+
+    def _stream_id(self, route: _Route, boot: int, now_us: int) -> int:
+        key = StreamKey(route.device.name, boot, route.stream)
+        stream_id = self._ids.get(key, _UNKNOWN)
+        if stream_id == _UNKNOWN:
+            stream_id = self._follow(key, StreamSequence(), now_us)
+        if stream_id != _UNKNOWN:
+            route.stream_id = stream_id
+            if route.is_live and not route.device.has_told_boot:
+                route.device.restart(boot)
+        return stream_id
+
+    # --- frames -----------------------------------------------------------------------------------------------------
+
+    def _take_frames(self, raws: list[Raw], routes: list[_Route], gathered: _Gathered, now_us: int) -> None:
+        for device in {id(route.device): route.device for route in routes}.values():
+            device.hear(now_us)
+        decoded = self._decode(raws)
+        for malformed in decoded.malformed:
+            self._refuse(raws[malformed.index], routes[malformed.index], malformed, gathered, now_us)
+        if not decoded.groups:
+            return
+        stream_ids, sequences = np.full(len(raws), _UNKNOWN, np.int64), np.zeros(len(raws), np.int64)
+        for group in decoded.groups:
+            stream_ids[group.index] = self._stream_ids(group, routes, now_us)
+            sequences[group.index] = group.headers["sequence"]
+        order, is_new = self._put_in_order(stream_ids, sequences, gathered, now_us)
+        new = order[is_new]
+        if not new.size:
+            return
+        headers = _gather_headers(decoded.groups, len(raws))
+        self._store(raws, stream_ids, headers, new, gathered)
+        self._show(decoded.groups, raws, routes, stream_ids, new, gathered)
+
+    def _decode(self, raws: list[Raw]) -> DecodedFrames:
+        """Decode all at once; should one frame break the decoder, one by one, and that frame is malformed."""
+        payloads = [raw.payload for raw in raws]
+        try:
+            return decode_frames(payloads)
+        except _POISON:
+            self.counts["poison"] += 1
+        groups: list[FrameGroup] = []
+        malformed: list[Malformed] = []
+        for index, payload in enumerate(payloads):
+            try:
+                one = decode_frames([payload])
+            except _POISON:
+                malformed.append(Malformed(index=index, why=Refusal.MAGIC))
+                continue
+            here = np.array([index])
+            groups += [
+                FrameGroup(schema=group.schema, index=here, headers=group.headers, rows=group.rows)
+                for group in one.groups
+            ]
+            malformed += [
+                Malformed(index=index, why=each.why, boot=each.boot, sequence=each.sequence) for each in one.malformed
+            ]
+        return DecodedFrames(groups=tuple(groups), malformed=tuple(malformed))
+
+    def _stream_ids(self, group: FrameGroup, routes: list[_Route], now_us: int) -> Int64:
+        stream_ids = np.array([routes[index].stream_id for index in group.index.tolist()], np.int64)
+        boots = group.headers["boot"]
+        for position in np.flatnonzero((stream_ids == _UNKNOWN) | (self._boots[stream_ids] != boots)).tolist():
+            stream_ids[position] = self._stream_id(routes[group.index[position]], int(boots[position]), now_us)
+        return stream_ids
+
+    def _put_in_order(
+        self, stream_ids: Int64, sequences: Int64, gathered: _Gathered, now_us: int
+    ) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Return the messages by stream and sequence, and which of them are new."""
+        candidates = np.flatnonzero(stream_ids != _UNKNOWN)
+        order = candidates[np.lexsort((sequences[candidates], stream_ids[candidates]))]
+        ids, numbers = stream_ids[order], sequences[order]
+        is_new = np.ones(order.size, np.bool_)
+        is_same_stream = ids[1:] == ids[:-1]
+        is_new[1:] = ~(is_same_stream & (numbers[1:] == numbers[:-1]))
+        self.counts["duplicates"] += order.size - int(is_new.sum())
+        order, ids, numbers = order[is_new], ids[is_new], numbers[is_new]
+        is_first = np.ones(order.size, np.bool_)
+        is_first[1:] = (ids[1:] != ids[:-1]) | (numbers[1:] != numbers[:-1] + 1)
+        firsts = np.flatnonzero(is_first)
+        lasts = np.append(firsts[1:], order.size)
+        is_new = np.ones(order.size, np.bool_)
+        runs = zip(ids[firsts].tolist(), numbers[firsts].tolist(), firsts.tolist(), lasts.tolist(), strict=True)
+        for stream_id, start, first, last in runs:
+            key = self.stream_keys[stream_id]
+            device = self._devices[key.device]
+            stop = start + last - first
+            sequence = device.streams[key]
+            if sequence.extend(start, stop):
+                continue
+            change = sequence.receive(start, stop, now_us=now_us)
+            if change is None:
+                self.counts["too_many_holes"] += last - first
+                is_new[first:last] = False
+                continue
+            self._note(key, device, change, gathered, now_us)
+            is_new[first:last] = False
+            for left, right in change.accepted:
+                is_new[first + left - start : first + right - start] = True
+            duplicates = last - first - int(is_new[first:last].sum())
+            if duplicates:
+                self.counts["duplicates"] += duplicates
+                device.owe(key)
+        return order, is_new
+
+    def _note(self, key: StreamKey, device: DeviceRecord, change: Change, gathered: _Gathered, now_us: int) -> None:
+        """Hand on what happened to the holes of a stream."""
+        gathered.gaps_opened += [_gap_row(key, hole) for hole in change.opened]
+        gathered.gaps_closed += [_gap_row(key, hole) for hole in change.closed]
+        if change.opened or change.closed:
+            device.see_holes(key, now_us, has_progress=bool(change.closed))
+
+    def _store(
+        self,
+        raws: list[Raw],
+        stream_ids: Int64,
+        headers: np.ndarray[Any, Any],
+        new: np.ndarray[Any, np.dtype[np.intp]],
+        gathered: _Gathered,
+    ) -> None:
+        self.counts["blocks"] += new.size
+        keys = self.stream_keys
+        mine = headers[new]
+        columns = zip(
+            stream_ids[new].tolist(),
+            mine["sequence"].tolist(),
+            mine["schema"].tolist(),
+            mine["t0_us"].tolist(),
+            mine["n_samples"].tolist(),
+            new.tolist(),
+            strict=True,
+        )
+        gathered.blocks += [
+            StoreBlock._make(
+                (*keys[stream_id], sequence, schema, t0_us, n, raws[index].received_us, raws[index].payload)
+            )
+            for stream_id, sequence, schema, t0_us, n, index in columns
+        ]
+
+    def _show(
+        self,
+        groups: tuple[FrameGroup, ...],
+        raws: list[Raw],
+        routes: list[_Route],
+        stream_ids: Int64,
+        new: np.ndarray[Any, np.dtype[np.intp]],
+        gathered: _Gathered,
+    ) -> None:
+        """Make the live batches: new blocks on live topics, in order, whose time agrees with their arrival."""
+        position_of = np.full(len(raws), _UNKNOWN, np.int64)
+        for group in groups:
+            position_of[group.index] = np.arange(group.index.size)
+            is_mine = np.zeros(len(raws), np.bool_)
+            is_mine[group.index] = (group.headers["flags"] & FLAG_BACKFILL) == 0
+            chosen = [index for index in new[is_mine[new]].tolist() if routes[index].is_live]
+            if not chosen or not group.n_rows:
+                continue
+            ids, at = stream_ids[chosen], position_of[chosen]
+            received_us = np.array([raws[index].received_us for index in chosen], np.int64)
+            is_on_beat = self._keep_the_beat(ids, received_us - group.headers["t0_us"][at].astype(np.int64), gathered)
+            self.counts["off_beat"] += int((~is_on_beat).sum())
+            at = at[is_on_beat]
+            if at.size:
+                gathered.live.append(
+                    LiveBatch(
+                        schema=group.schema,
+                        stream_ids=ids[is_on_beat],
+                        headers=group.headers[at],
+                        rows=group.rows[at],
+                        received_us=received_us[is_on_beat],
+                    )
+                )
+
+    def _keep_the_beat(self, ids: Int64, offset_us: Int64, gathered: _Gathered) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Tell which blocks have a time that fits those before; after ten that do not, the stream's time is theirs.
+
+        Without it one block with a wild time would make all that follow look late.
+        """
+        first = np.ones(ids.size, np.bool_)
+        first[1:] = ids[1:] != ids[:-1]
+        is_fresh = first & (self._offset_us[ids] == _NOT_ANCHORED)
+        self._offset_us[ids[is_fresh]] = offset_us[is_fresh]
+        is_on_beat: np.ndarray[Any, np.dtype[np.bool_]] = np.abs(offset_us - self._offset_us[ids]) <= OFF_BEAT_US
+        if is_on_beat.all():
+            self._offset_us[ids] = offset_us
+            self._off_beat[ids] = 0
+            return is_on_beat
+        for position, (stream_id, offset) in enumerate(zip(ids.tolist(), offset_us.tolist(), strict=True)):
+            is_on = abs(offset - int(self._offset_us[stream_id])) <= OFF_BEAT_US
+            self._off_beat[stream_id] = 0 if is_on else self._off_beat[stream_id] + 1
+            if self._off_beat[stream_id] >= OFF_BEAT_BLOCKS:
+                self._off_beat[stream_id] = 0
+                is_on = True
+                gathered.live_restarts.append(stream_id)
+                is_on_beat[:position] &= ids[:position] != stream_id
+            if is_on:
+                self._offset_us[stream_id] = offset
+            is_on_beat[position] = is_on
+        return is_on_beat
+
+    # --- what cannot be read ----------------------------------------------------------------------------------------
+
+    def _refuse(self, raw: Raw, route: _Route, malformed: Malformed, gathered: _Gathered, now_us: int) -> None:
+        self.counts[f"refused_{malformed.why.value}"] += 1
+        device = route.device
+        if malformed.boot is None or malformed.sequence is None:
+            self._quarantine(device, raw, malformed.why.value, gathered, now_us)
+        elif malformed.has_trusted_key:
+            self._keep_unreadable(device, raw, route, malformed, gathered, now_us)
+        else:
+            self._quarantine(device, raw, malformed.why.value, gathered, now_us)
+            key = StreamKey(device.name, malformed.boot, route.stream)
+            if malformed.why is Refusal.CRC and key in device.streams:
+                self._count_corrupt(key, device, malformed.sequence, gathered, now_us)
+
+    def _keep_unreadable(
+        self, device: DeviceRecord, raw: Raw, route: _Route, malformed: Malformed, gathered: _Gathered, now_us: int
+    ) -> None:
+        """A frame that arrived as it was sent but is not of this protocol: keep it raw and let the device forget it."""
+        boot, number = malformed.boot or 0, malformed.sequence or 0
+        if self._stream_id(route, boot, now_us) == _UNKNOWN:
+            return
+        key = StreamKey(device.name, boot, route.stream)
+        sequence = device.streams[key]
+        if sequence.has(number):
+            self.counts["duplicates"] += 1
+            device.owe(key)
+            return
+        self._renew_budget(device, now_us)
+        if device.quarantine_bytes + len(raw.payload) > QUARANTINE_READABLE_BYTES_PER_HOUR:
+            self.counts["quarantine_full"] += 1
+            return
+        change = sequence.receive(number, number + 1, now_us=now_us)
+        if change is None:
+            self.counts["too_many_holes"] += 1
+            return
+        device.quarantine_bytes += len(raw.payload)
+        self._note(key, device, change, gathered, now_us)
+        hole = Hole(start=number, stop=number + 1, seen_at_us=now_us, cause=GapCause.UNREADABLE, closed_at_us=now_us)
+        gathered.gaps_closed.append(_gap_row(key, hole))
+        gathered.quarantined.append(
+            Quarantined(
+                device=device.name,
+                received_us=raw.received_us,
+                why=malformed.why.value,
+                payload=raw.payload,
+                key=BlockKey(*key, number),
+            )
+        )
+
+    def _count_corrupt(
+        self, key: StreamKey, device: DeviceRecord, number: int, gathered: _Gathered, now_us: int
+    ) -> None:
+        """A third damaged copy of what is missing: it is damaged in the device, and will never come whole."""
+        if not device.streams[key].is_missing(number):
+            return
+        block = BlockKey(*key, number)
+        self._corrupt[block] += 1
+        if self._corrupt[block] >= CORRUPT_COPIES:
+            del self._corrupt[block]
+            change = device.streams[key].lose(number, number + 1, GapCause.CORRUPT, now_us=now_us)
+            self._note(key, device, change, gathered, now_us)
+            device.owe(key)
+        elif len(self._corrupt) > MAX_CORRUPT_REMEMBERED:
+            del self._corrupt[next(iter(self._corrupt))]
+
+    def _quarantine(self, device: DeviceRecord, raw: Raw, why: str, gathered: _Gathered, now_us: int) -> None:
+        self._renew_budget(device, now_us)
+        device.quarantine_count += 1
+        if device.quarantine_count > QUARANTINE_PER_HOUR:
+            self.counts["quarantine_full"] += 1
+            return
+        payload = raw.payload[:MAX_FRAME_BYTES]
+        gathered.quarantined.append(
+            Quarantined(device=device.name, received_us=raw.received_us, why=why, payload=payload)
+        )
+
+    def _renew_budget(self, device: DeviceRecord, now_us: int) -> None:
+        if device.quarantine_hour != now_us // _HOUR_US:
+            device.quarantine_hour = now_us // _HOUR_US
+            device.quarantine_count = device.quarantine_bytes = 0
+
+    # --- what devices say of themselves -----------------------------------------------------------------------------
+
+    def _take_report(self, raw: Raw, route: _Route, gathered: _Gathered, now_us: int) -> None:
+        if route.kind is TopicKind.CLOCK:
+            self._take_clock(raw, route.device, gathered, now_us)
+            return
+        document = parse_document(raw.payload)
+        is_taken = document is not None and (
+            self._take_meta(raw, route.device, document, gathered)
+            if route.kind is TopicKind.META
+            else self._take_state(raw, route.device, document, gathered, now_us)
+        )
+        if not is_taken:
+            self.counts[f"refused_{route.kind.value}"] += 1
+            self._quarantine(route.device, raw, route.kind.value, gathered, now_us)
+
+    def _take_meta(self, raw: Raw, device: DeviceRecord, document: dict[str, Any], gathered: _Gathered) -> bool:
+        streams = read_meta(document)
+        if streams is None:
+            return False
+        gathered.device_meta.append(
+            DeviceMeta(device=device.name, received_us=raw.received_us, streams=streams, document=document)
+        )
+        return True
+
+    def _take_state(
+        self, raw: Raw, device: DeviceRecord, document: dict[str, Any], gathered: _Gathered, now_us: int
+    ) -> bool:
+        state = read_state(document)
+        if state is None:
+            return False
+        gathered.device_state.append(
+            DeviceState(
+                device=device.name,
+                received_us=raw.received_us,
+                is_online=state.is_online,
+                boot=state.boot,
+                document=document,
+            )
+        )
+        if not state.is_online:
+            device.is_online = False
+            return True
+        if not device.is_online or state.boot != device.boot:
+            device.come_online(now_us)
+        device.owe_all()
+        if state.boot is not None:
+            device.has_told_boot = True
+            device.restart(state.boot)
+        if state.kept is not None:
+            kept = {StreamKey(device.name, each.boot, each.stream): each.oldest_sequence for each in state.kept}
+            self._give_up(device, kept, gathered, now_us)
+        return True
+
+    def _give_up(self, device: DeviceRecord, kept: dict[StreamKey, int], gathered: _Gathered, now_us: int) -> None:
+        """Close the holes that the device can no longer fill."""
+        for key in kept:
+            if key not in device.streams:
+                self._follow(key, StreamSequence(), now_us)
+        for key, sequence in list(device.streams.items()):
+            is_over = key not in kept and device.boot is not None and key.boot != device.boot
+            stop = kept.get(key, sequence.top if is_over else 0)
+            if stop > sequence.top or (sequence.holes and sequence.holes[0].start < stop):
+                change = sequence.lose(0, stop, GapCause.DEVICE_OVERFLOW, now_us=now_us)
+                self._note(key, device, change, gathered, now_us)
+                device.owe(key)
+
+    def _take_clock(self, raw: Raw, device: DeviceRecord, gathered: _Gathered, now_us: int) -> None:
+        if len(raw.payload) == CLOCK_PROBE_DTYPE.itemsize and raw.payload[0] == CLOCK_PROBE:
+            return  # our own probe, which we hear as well
+        answer = decode_clock_answer(raw.payload) if len(raw.payload) == CLOCK_ANSWER_DTYPE.itemsize else None
+        if answer is None or max(answer) >= MAX_TIME_US:
+            self.counts["refused_clock"] += 1
+            self._quarantine(device, raw, TopicKind.CLOCK.value, gathered, now_us)
+            return
+        s1_us, d2_us, d3_us = answer
+        if not device.take_answer(s1_us, d2_us, d3_us, raw.received_us):
+            self.counts["ignored_clock"] += 1
+            return
+        fitted = device.take_fit(d3_us)
+        if fitted is not None:
+            gathered.clock_fits.append(fitted)
+
+    # --- what becomes due -------------------------------------------------------------------------------------------
+
+    def _make_round(self, gathered: _Gathered, now_us: int) -> None:
+        gathered.outgoing += self._acks(now_us)
+        for name in self._known:
+            device = self._devices.get(name)
+            if device is None or not device.is_heard(now_us):
+                continue
+            probe = device.take_probe(now_us)
+            if probe is not None:
+                gathered.outgoing.append(probe)
+            requests = device.take_requests(now_us)
+            self.counts["resend_requests"] += len(requests)
+            gathered.outgoing += requests
+
+    def _acks(self, now_us: int) -> list[Outgoing]:
+        acks = [device.take_ack(now_us) for device in self._devices.values() if device.is_owed]
+        return [ack for ack in acks if ack is not None]
+
+
+def _gather_headers(groups: tuple[FrameGroup, ...], count: int) -> np.ndarray[Any, Any]:
+    """Return the header of every message, by its place in the list; zeros where there is none."""
+    if len(groups) == 1 and groups[0].index.size == count:
+        return groups[0].headers
+    headers = np.zeros(count, groups[0].headers.dtype)
+    for group in groups:
+        headers[group.index] = group.headers
+    return headers
+
+
+def _gap_row(key: StreamKey, hole: Hole) -> GapRow:
+    return GapRow(*key, hole.start, hole.stop, hole.seen_at_us, hole.cause.value, hole.closed_at_us)
