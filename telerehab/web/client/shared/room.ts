@@ -1,0 +1,189 @@
+import { signal } from "@preact/signals";
+import { decodeFrame, type LiveEntry } from "./frame";
+import { ageNowMs, judgeAge, type Freshness } from "./freshness";
+import { AngleHistory } from "./history";
+import type { LiveEvent, LiveSessionState, Participant } from "./messages";
+import { applyIncrement, textIncrement, type TextLine } from "./realtime_text";
+import { MediaLegs, type Legs } from "./rtc";
+import { LiveSocket, type ByeReason, type LinkState } from "./socket";
+
+export const HISTORY_S = 30;
+const TEXT_EVENTS_MAX = 2000;
+/** Typed text leaves at the latest so long after the key was pressed; with the way it is seen within 500 ms. */
+const TEXT_DELAY_MS = 200;
+
+/** The newest live values of one training session. Mutated by messages, read by painting. */
+export interface LiveValue {
+  entry: LiveEntry;
+  receivedMs: number;
+  history: AngleHistory;
+  /** Was a sample ever seen? Decides between "not measured" and "no longer measured". */
+  measured: boolean;
+  largestRomDeg: number | null;
+}
+
+/**
+ * One seat in one live session: the socket, the media and the newest values, as signals.
+ *
+ * Live values are not signals: they come ten times a second and are drawn by `repaint`.
+ */
+export class Room {
+  readonly state = signal<LiveSessionState | null>(null);
+  readonly link = signal<LinkState>("connecting");
+  readonly bye = signal<ByeReason | null>(null);
+  readonly refused = signal<string | null>(null);
+  readonly legs = signal<Legs>({ publish: "off", subscribe: "off" });
+  readonly streams = signal<Record<string, MediaStream>>({});
+  readonly texts = signal<TextLine[]>([]);
+  readonly values = new Map<string, LiveValue>();
+  readonly media: MediaLegs;
+  frameCount = 0;
+
+  private readonly socket: LiveSocket;
+  private textEvents: { sequence: number; participant: string; text: string }[] = [];
+  private typed = "";
+  private typedSent = "";
+  private typingTimer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(liveSession: string, onJoined: (room: Room) => void) {
+    this.socket = new LiveSocket(liveSession, {
+      onLink: (link) => (this.link.value = link),
+      onState: (state) => {
+        this.state.value = state;
+        this.media.expect(Object.values(state.slots ?? {}).some((participant) => this.isSending(participant)));
+      },
+      onEvent: (event) => this.take(event),
+      onFrame: (buffer, receivedMs) => this.store(buffer, receivedMs),
+      onQuality: (quality) => void this.media.steer(quality),
+      onBye: (reason) => {
+        this.bye.value = reason;
+        this.media.close();
+      },
+      onJoined: (first) => {
+        if (!first) void this.media.afterRejoin();
+        onJoined(this);
+      },
+      onRefused: (code) => (this.refused.value = code),
+    });
+    this.media = new MediaLegs(this.socket, {
+      onSlot: (slot, stream) => (this.streams.value = { ...this.streams.value, [slot]: stream }),
+      onLegs: (legs) => (this.legs.value = legs),
+    });
+  }
+
+  start(): void {
+    this.socket.start();
+  }
+
+  /** Leave the live session; it goes on without us and the way back is open. */
+  leave(): void {
+    this.socket.notify("leave");
+    this.close();
+  }
+
+  close(): void {
+    this.media.close();
+    this.socket.close();
+  }
+
+  admit = (participant: string) => this.socket.request("admit", { participant });
+  focus = (participant: string | null) => this.socket.request("focus", { participant });
+  talkTo = (participant: string | null) => this.socket.request("talk_to", { participant });
+  help = (on: boolean) => this.socket.request("help", { on });
+  end = () => this.socket.request("end");
+
+  /** Take the whole text of the writing field; the difference is sent while it is typed. */
+  type(text: string): void {
+    this.typed = text;
+    this.typingTimer ??= setTimeout(() => void this.sendTyped(), TEXT_DELAY_MS);
+  }
+
+  /** Close the line. False when it could not be sent: keep it in the field and try again. */
+  async closeLine(): Promise<boolean> {
+    if (!(await this.sendTyped("\n"))) return false;
+    this.typed = this.typedSent = "";
+    return true;
+  }
+
+  me(): Participant | null {
+    const state = this.state.value;
+    return state?.participants.find((participant) => participant.id === state.you) ?? null;
+  }
+
+  /** Return the slot name to its stream for one participant and kind, null when nobody is bound or nothing came. */
+  streamOf(participant: string, kind: "audio" | "video"): MediaStream | null {
+    const slots = this.state.value?.slots ?? {};
+    const slot = Object.keys(slots).find((name) => name.startsWith(kind) && slots[name] === participant);
+    return slot === undefined ? null : (this.streams.value[slot] ?? null);
+  }
+
+  valueOf(trainingSession: string | null | undefined): LiveValue | null {
+    return trainingSession ? (this.values.get(trainingSession.toLowerCase()) ?? null) : null;
+  }
+
+  /** Return the largest range of motion seen in this live session; null when none was measured. [°] */
+  largestRomDeg(): number | null {
+    let result: number | null = null;
+    for (const value of this.values.values()) result = largest(result, value.largestRomDeg);
+    return result;
+  }
+
+  private isSending(participant: string | null): boolean {
+    const source = this.state.value?.participants.find((candidate) => candidate.id === participant);
+    return source !== undefined && source.link !== "lost" && (source.publishes.audio || source.publishes.video);
+  }
+
+  private store(buffer: ArrayBuffer, receivedMs: number): void {
+    const frame = decodeFrame(buffer);
+    if (!frame) return;
+    this.frameCount += 1;
+    for (const entry of frame.entries) {
+      const known = this.values.get(entry.trainingSession);
+      const history = known?.history ?? new AngleHistory(HISTORY_S);
+      history.append(frame.tick, entry.angleDeg);
+      const measured = (known?.measured ?? false) || entry.ageMs !== null;
+      const largestRomDeg = largest(known?.largestRomDeg ?? null, entry.lastRomDeg);
+      this.values.set(entry.trainingSession, { entry, receivedMs, history, measured, largestRomDeg });
+    }
+  }
+
+  private take(event: LiveEvent): void {
+    if (event.kind !== "text") return;
+    const participant = String(event.data["participant"] ?? event.data["from"] ?? "");
+    this.textEvents.push({ sequence: event.sequence, participant, text: String(event.data["text"] ?? "") });
+    this.textEvents.sort((one, other) => one.sequence - other.sequence);
+    this.textEvents = this.textEvents.slice(-TEXT_EVENTS_MAX);
+    let lines: TextLine[] = [];
+    for (const { participant: from, text } of this.textEvents) lines = applyIncrement(lines, from, text);
+    this.texts.value = lines;
+  }
+
+  private async sendTyped(end = ""): Promise<boolean> {
+    if (this.typingTimer !== null) clearTimeout(this.typingTimer);
+    this.typingTimer = null;
+    const before = this.typedSent;
+    const typed = this.typed;
+    const increment = textIncrement(before, typed) + end;
+    if (increment === "") return true;
+    this.typedSent = typed;
+    try {
+      await this.socket.request("text", { text: increment });
+      return true;
+    } catch {
+      if (this.typedSent === typed) this.typedSent = before; // goes out with the next key
+      return false;
+    }
+  }
+}
+
+/** Return age and freshness of a value now. */
+export function freshnessOf(value: LiveValue | null, nowMs: number): { ageMs: number | null; freshness: Freshness } {
+  if (value === null) return { ageMs: null, freshness: "none" };
+  const ageMs = ageNowMs(value.entry.ageMs, value.receivedMs, nowMs);
+  return { ageMs, freshness: judgeAge(ageMs, value.measured) };
+}
+
+function largest(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.max(one, other);
+}

@@ -1,0 +1,239 @@
+import { computed, effect, signal } from "@preact/signals";
+import { api, ApiError, newId, type LiveSessionSummary, type Me, type Patient, type TrainingSessionWrite } from "../shared/api";
+import { startLanguage, type TextKey } from "../shared/i18n";
+import { isPresent, type Participant } from "../shared/messages";
+import { rememberChoice, rememberedChoice } from "../shared/own_media";
+import { freshnessOf, Room } from "../shared/room";
+import { slotCount } from "../shared/rtc";
+import { playTone } from "../shared/tone";
+import { keepPlaces, NeedsList, type Need } from "./needs";
+
+const LOOK_AGAIN_MS = 3000;
+/** Numbers and words are renewed four times a second; curves and pictures are drawn by themselves. */
+const TICK_MS = 250;
+
+/** What the therapist's page knows and does; the views only show it. */
+export class TherapistFace {
+  readonly me = signal<Me | null>(null);
+  readonly loggedIn = signal(true);
+  readonly problem = signal<TextKey | null>(null);
+  readonly sessions = signal<LiveSessionSummary[] | null>(null);
+  readonly patients = signal<Patient[] | null>(null);
+  readonly visit = signal<Visit | null>(null);
+
+  start(): void {
+    void this.look();
+    setInterval(() => void this.look(), LOOK_AGAIN_MS);
+    addEventListener("hashchange", () => this.follow());
+    this.follow();
+  }
+
+  async create(title: string, patientIds: string[], training: { exercise: string; side: string } | null): Promise<void> {
+    try {
+      const made = await api.createLiveSession(title, patientIds);
+      if (training) {
+        await Promise.all(patientIds.map((patient_id) => begin({ ...training, patient_id, live_session_id: made.id, ...targetOf(training.exercise) })));
+      }
+      this.problem.value = null;
+      location.hash = `#/live/${made.id}`;
+    } catch (error) {
+      this.problem.value = problemText(error);
+    }
+  }
+
+  async logOut(): Promise<void> {
+    await api.logOut().catch(() => null);
+    location.assign("/enter");
+  }
+
+  /** Enter the room that the address names, or leave it. */
+  private follow(): void {
+    const id = /^#\/live\/([0-9a-f-]{36})$/i.exec(location.hash)?.[1] ?? null;
+    if (this.visit.peek()?.id === id) return;
+    this.visit.peek()?.close();
+    this.visit.value = id === null ? null : new Visit(id);
+    if (id === null) void this.look();
+  }
+
+  private async look(): Promise<void> {
+    if (this.visit.peek() && this.me.peek()) return;
+    try {
+      if (this.me.peek() === null) {
+        const me = await api.me();
+        startLanguage(me.language);
+        this.me.value = me;
+      }
+      const [sessions, patients] = await Promise.all([api.liveSessions(), api.patients()]);
+      this.sessions.value = sessions.filter((session) => !["ended", "archived", "cancelled", "no_show"].includes(session.state));
+      this.patients.value = patients;
+      if (this.problem.peek() === "error.unreachable") this.problem.value = null;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.loggedIn.value = false;
+      else this.problem.value = problemText(error);
+    }
+  }
+}
+
+/** One visit to one live room. */
+export class Visit {
+  readonly room: Room;
+  readonly tick = signal(performance.now());
+  readonly needs = signal<Need[]>([]);
+  readonly places = signal<string[]>([]);
+  readonly focus = signal<string | null>(null);
+  readonly microphone = signal(false);
+  readonly camera = signal(false);
+  readonly ownStream = signal<MediaStream | null>(null);
+  readonly mediaRefused = signal(false);
+  readonly soundBlocked = signal<(() => void)[]>([]);
+  readonly question = signal<"leave" | "end" | null>(null);
+  readonly announcement = signal<{ name: string; kind: Need["kind"] } | null>(null);
+  readonly problem = signal<TextKey | null>(null);
+
+  readonly patients = computed<Participant[]>(() => {
+    const all = this.room.state.value?.participants ?? [];
+    return all.filter((participant) => participant.role === "patient");
+  });
+  readonly talkTo = computed<string | null>(() => this.room.state.value?.talk_to ?? null);
+
+  private readonly needsList = new NeedsList(performance.now());
+  private readonly lookedAtMs = new Map<string, number>();
+  private readonly timer: ReturnType<typeof setInterval>;
+  private readonly stops: (() => void)[] = [];
+  private focusRestored = false;
+
+  constructor(readonly id: string) {
+    this.room = new Room(id, () => undefined);
+    this.timer = setInterval(() => this.renew(), TICK_MS);
+    this.stops.push(
+      effect(() => {
+        const patients = this.patients.value;
+        const places = keepPlaces(this.places.peek(), patients);
+        if (places.join() !== this.places.peek().join()) this.places.value = places;
+      }),
+      effect(() => {
+        const self = this.room.me();
+        if (!self || !isPresent(self)) return;
+        const slots = slotCount(this.patients.value.length);
+        queueMicrotask(() => void this.room.media.subscribe({ audio: slots, video: slots }));
+        if (this.focusRestored) return;
+        this.focusRestored = true;
+        this.focus.value = this.room.state.value?.focus ?? null;
+        // Camera and microphone that were on last time come back on; one that was refused is not asked for again.
+        const choice = rememberedChoice();
+        if (choice === "both" || choice === "audio") queueMicrotask(() => void this.useMedia({ microphone: true, camera: choice === "both" }));
+      }),
+    );
+    this.room.start();
+  }
+
+  look(participant: string | null): void {
+    this.focus.value = participant;
+    this.room.focus(participant).catch(() => undefined); // the picture is large here even if the server cannot sharpen it
+  }
+
+  async ask(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+      this.problem.value = null;
+    } catch (error) {
+      this.problem.value = problemText(error);
+    }
+  }
+
+  /** Turn microphone and camera on or off. Called by the therapist's own hand, or with what worked last time. */
+  async useMedia(wish: { microphone?: boolean; camera?: boolean }): Promise<void> {
+    const microphone = wish.microphone ?? this.microphone.peek();
+    const camera = wish.camera ?? this.camera.peek();
+    const old = this.ownStream.peek();
+    let audioTrack = old?.getAudioTracks()[0] ?? null;
+    let videoTrack = camera ? (old?.getVideoTracks()[0] ?? null) : null;
+    if (microphone && !audioTrack) audioTrack = await this.open("audio");
+    if (camera && !videoTrack) videoTrack = await this.open("video");
+    if (audioTrack) audioTrack.enabled = microphone;
+    const tracks = [audioTrack, videoTrack].filter((track) => track !== null);
+    const changed = tracks.length !== (old?.getTracks().length ?? 0) || tracks.some((track) => !old?.getTracks().includes(track));
+    for (const track of old?.getTracks() ?? []) if (!tracks.includes(track)) track.stop();
+    this.microphone.value = microphone && audioTrack !== null;
+    this.camera.value = videoTrack !== null;
+    rememberChoice(this.camera.peek() ? "both" : this.microphone.peek() ? "audio" : "none");
+    if (!changed) return;
+    const stream = tracks.length > 0 ? new MediaStream(tracks) : null;
+    this.ownStream.value = stream;
+    await this.room.media.publish(stream);
+  }
+
+  beginExercise(patient: Participant, training: Omit<TrainingSessionWrite, "patient_id" | "live_session_id">): Promise<void> {
+    return this.ask(async () => {
+      if (patient.patient_id === null) return;
+      if (patient.training_session) await api.closeTrainingSession(patient.training_session.id, "done");
+      await begin({ ...training, patient_id: patient.patient_id, live_session_id: this.id });
+    });
+  }
+
+  leave(): void {
+    this.room.leave();
+    location.hash = "";
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    for (const stop of this.stops) stop();
+    for (const track of this.ownStream.peek()?.getTracks() ?? []) track.stop();
+    this.room.close();
+  }
+
+  private async open(kind: "audio" | "video"): Promise<MediaStreamTrack | null> {
+    try {
+      const wanted = kind === "audio" ? { audio: { echoCancellation: true } } : { video: { width: { ideal: 640 }, height: { ideal: 480 } } };
+      const stream = await navigator.mediaDevices.getUserMedia(wanted);
+      this.mediaRefused.value = false;
+      return stream.getTracks()[0] ?? null;
+    } catch {
+      this.mediaRefused.value = true;
+      return null;
+    }
+  }
+
+  private renew(): void {
+    const nowMs = performance.now();
+    this.tick.value = nowMs;
+    const focus = this.focus.peek();
+    if (focus) this.lookedAtMs.set(focus, nowMs);
+    const snapshots = this.patients.peek().map((participant) => {
+      const value = this.room.valueOf(participant.training_session?.id);
+      const { freshness } = freshnessOf(value, nowMs);
+      return { participant, entry: value?.entry ?? null, freshness, lookedAtMs: this.lookedAtMs.get(participant.id) ?? null };
+    });
+    const before = this.needs.peek();
+    const needs = this.needsList.update(snapshots, nowMs);
+    const fresh = needs.find((need) => !before.some((old) => old.participant === need.participant && old.kind === need.kind));
+    if (fresh && (fresh.kind === "help" || fresh.kind === "waiting" || fresh.kind === "link_lost")) {
+      this.announcement.value = { name: fresh.name, kind: fresh.kind };
+      if (fresh.kind === "help") playTone(740, 0.6);
+    }
+    this.needs.value = needs;
+  }
+}
+
+export function problemText(error: unknown): TextKey {
+  if (error instanceof ApiError && error.status === 0) return "error.unreachable";
+  if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return "error.forbidden";
+  return "error.unknown";
+}
+
+/** A first target zone for an exercise; the therapist changes it per patient. [°] */
+export function targetOf(exercise: string): { target_low_deg: number | null; target_high_deg: number | null; target_repetitions: number | null } {
+  const zones: Record<string, [number, number]> = {
+    knee_extension_seated: [0, 20],
+    elbow_flexion: [110, 140],
+    sit_to_stand: [0, 12],
+    hip_abduction_standing: [22, 40],
+  };
+  const zone = zones[exercise];
+  return { target_low_deg: zone?.[0] ?? null, target_high_deg: zone?.[1] ?? null, target_repetitions: 10 };
+}
+
+function begin(training: TrainingSessionWrite): Promise<unknown> {
+  return api.putTrainingSession(newId(), training);
+}
