@@ -7,9 +7,11 @@ reported, the same rows are tried again after a pause, and `is_storing` tells th
 
 import logging
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import Session, SQLModel
 
+from devices.effects import BlockKey, SequenceRun, StepEffects
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
 
@@ -28,26 +31,7 @@ GROUP_MAX_ROWS: Final = 5_000
 QUEUE_MAX_ROWS: Final = 20_000
 RETRY_DELAY_S: Final = 0.5
 
-Row = Mapping[str, Any]
-
-
-class BlockKey(NamedTuple):
-    """What a block is known by; the same block sent twice has the same key."""
-
-    device: str
-    boot: int
-    stream: str
-    sequence: int
-
-
-class SequenceRun(NamedTuple):
-    """Stored blocks `[start_sequence, stop_sequence)` of one stream, without a hole."""
-
-    device: str
-    boot: int
-    stream: str
-    start_sequence: int
-    stop_sequence: int
+Rows = list[dict[str, Any]]
 
 
 class StoredClockFit(NamedTuple):
@@ -58,24 +42,6 @@ class StoredClockFit(NamedTuple):
     a_us: float
     b: float
     rmse_us: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreGroup:
-    """Rows that one intake step wants kept; each names its columns as the tables do."""
-
-    blocks: Sequence[Row] = ()
-    quarantined: Sequence[Row] = ()
-    gaps: Sequence[Row] = ()
-    """Holes as they now are, in this order: a row replaces the one with the same start."""
-    clock_fits: Sequence[Row] = ()
-    device_meta: Sequence[Row] = ()
-    device_state: Sequence[Row] = ()
-
-    @property
-    def n_rows(self) -> int:
-        """Return how many rows of all kinds there are."""
-        return sum(len(getattr(self, each.name)) for each in fields(self))
 
 
 class HotStore:
@@ -109,7 +75,7 @@ class HotStore:
         self._retry_delay_s = retry_delay_s
         self._queue_max_rows = queue_max_rows
         self._changed = threading.Condition()
-        self._queue: deque[StoreGroup] = deque()
+        self._queue: deque[StepEffects] = deque()
         self._n_queued_rows = 0  # including the rows that the thread is committing
         self._committed: list[BlockKey] = []
         self._is_closing = False
@@ -139,24 +105,24 @@ class HotStore:
         """Start the thread."""
         self._thread.start()
 
-    def offer(self, group: StoreGroup) -> bool:
-        """Queue rows; False, and nothing is queued, when the queue is full.
+    def offer(self, effects: StepEffects) -> bool:
+        """Queue what a step wants kept; False, and nothing is queued, when the queue is full.
 
-        What is not queued is not acknowledged, so devices keep and send it again.
+        What is not queued is never acknowledged, so devices keep it and send it again.
         """
-        n_rows = group.n_rows
+        n_rows = count_rows(effects)
         if not n_rows:
             return True
         with self._changed:
             if self._is_closing or self._n_queued_rows + n_rows > self._queue_max_rows:
                 return False
-            self._queue.append(group)
+            self._queue.append(replace(effects, live=(), outgoing=()))
             self._n_queued_rows += n_rows
             self._changed.notify_all()
         return True
 
     def take_committed(self) -> list[BlockKey]:
-        """Return the keys of the blocks committed since the last call."""
+        """Return the keys of what has been committed since the last call: to hand to `Ingest.committed`."""
         with self._changed:
             committed, self._committed = self._committed, []
         return committed
@@ -181,7 +147,7 @@ class HotStore:
                 if committed is not None:
                     self._committed += committed
                     self.committed_block_count += len(committed)
-                    self._n_queued_rows -= sum(group.n_rows for group in groups)
+                    self._n_queued_rows -= sum(map(count_rows, groups))
                 else:
                     self._queue.extendleft(reversed(groups))
                 self._is_storing = is_committed
@@ -191,24 +157,24 @@ class HotStore:
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_given_up, timeout=self._retry_delay_s)
 
-    def _wait_for_groups(self) -> list[StoreGroup]:
+    def _wait_for_groups(self) -> list[StepEffects]:
         """Return the groups of the next commit, none when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._queue) or self._is_closing)
             self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
-            groups: list[StoreGroup] = []
+            groups: list[StepEffects] = []
             n_rows = 0
             while self._queue and n_rows < GROUP_MAX_ROWS:
                 groups.append(self._queue.popleft())
-                n_rows += groups[-1].n_rows
+                n_rows += count_rows(groups[-1])
         return groups
 
-    def _commit(self, groups: Sequence[StoreGroup]) -> list[BlockKey] | None:
-        """Write the groups in one transaction; return the blocks that are on the disk, None when it refused."""
+    def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
+        """Write the groups in one transaction; return what may be acknowledged, None when the database refused."""
         try:
             with writing(self._engine, owner=OWNER) as db:
-                for statement, rows in _fill(self._statements, groups):
-                    db.connection().execute(statement, rows)
+                for name, rows in _rows(groups):
+                    db.connection().execute(self._statements[name], rows)
         except (OperationalError, InterfaceError, OSError) as error:
             self.refused_commit_count += 1
             log.warning("the store refused a commit: %s", type(error).__name__)
@@ -217,25 +183,24 @@ class HotStore:
             self.refused_commit_count += 1
             log.warning("a row cannot be stored, rows are tried one by one: %s", type(error).__name__)
             return self._commit_one_by_one(groups)
-        return [_key_of(row) for group in groups for row in group.blocks]
+        return [key for effects in groups for key in _keys(effects)]
 
-    def _commit_one_by_one(self, groups: Sequence[StoreGroup]) -> list[BlockKey] | None:
+    def _commit_one_by_one(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
         """Write row after row and leave out what no database takes, so that one bad row does not stop the rest."""
-        committed: list[BlockKey] = []
-        for statement, rows in _fill(self._statements, groups):
+        left_out: set[BlockKey] = set()
+        for name, rows in _rows(groups):
             for row in rows:
                 try:
                     with writing(self._engine, owner=OWNER) as db:
-                        db.connection().execute(statement, [row])
+                        db.connection().execute(self._statements[name], [row])
                 except (OperationalError, InterfaceError, OSError):
                     return None
                 except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
                     self.poisonous_row_count += 1
-                    log.warning("a row was left out: %s", type(error).__name__)
-                else:
-                    if statement is self._statements["blocks"]:
-                        committed.append(_key_of(row))
-        return committed
+                    log.warning("a row of %s was left out: %s", name, type(error).__name__)
+                    if name == "blocks":
+                        left_out.add(BlockKey(row["device"], row["boot"], row["stream"], row["sequence"]))
+        return [key for effects in groups for key in _keys(effects) if key not in left_out]
 
 
 def read_sequence_runs(db: Session) -> list[SequenceRun]:
@@ -300,19 +265,95 @@ def read_blocks(db: Session, *, device: str, received_from_us: int) -> Iterator[
     yield from db.connection().execute(statement).scalars()
 
 
-def _fill(
-    statements: Mapping[str, sa.Executable], groups: Sequence[StoreGroup]
-) -> Iterator[tuple[sa.Executable, list[dict[str, Any]]]]:
-    """Yield what to execute, each with all its rows; a second time changes nothing."""
-    for name, statement in statements.items():
-        rows = [dict(row) for group in groups for row in getattr(group, name)]
+def count_rows(effects: StepEffects) -> int:
+    """Return how many rows a step wants kept."""
+    return (
+        len(effects.blocks)
+        + len(effects.quarantined)
+        + len(effects.gaps_closed)
+        + len(effects.gaps_opened)
+        + len(effects.clock_fits)
+        + len(effects.device_meta)
+        + len(effects.device_state)
+    )
+
+
+def _keys(effects: StepEffects) -> Iterator[BlockKey]:
+    """Yield what may be acknowledged once the rows are committed: refused messages too, they are kept raw."""
+    for block in effects.blocks:
+        yield block.key
+    for refused in effects.quarantined:
+        if refused.key is not None:
+            yield refused.key
+
+
+def _rows(groups: Sequence[StepEffects]) -> Iterator[tuple[str, Rows]]:
+    """Yield all rows of all groups by the name of their statement; a second time changes nothing."""
+    for name, rows_of in _ROWS_OF.items():
+        rows = [row for effects in groups for row in rows_of(effects)]
         if rows:
-            yield statement, rows
+            yield name, rows
 
 
-def _key_of(row: Row) -> BlockKey:
-    """Return the key of a block's row."""
-    return BlockKey(row["device"], row["boot"], row["stream"], row["sequence"])
+def _rows_of_blocks(effects: StepEffects) -> Rows:
+    return [block._asdict() for block in effects.blocks]
+
+
+def _rows_of_quarantined(effects: StepEffects) -> Rows:
+    return [
+        {
+            "id": uuid.uuid4(),
+            "device": refused.device,
+            "received_us": refused.received_us,
+            "why": refused.why,
+            "payload": refused.payload,
+        }
+        for refused in effects.quarantined
+    ]
+
+
+def _rows_of_gaps(effects: StepEffects) -> Rows:
+    return [gap._asdict() for gap in (*effects.gaps_closed, *effects.gaps_opened)]
+
+
+def _rows_of_clock_fits(effects: StepEffects) -> Rows:
+    return [
+        {
+            "device": fitted.device,
+            "boot": fitted.boot,
+            "from_us": fitted.from_us,
+            "a_us": fitted.fit.a_us,
+            "b": fitted.fit.b,
+            "rmse_us": fitted.fit.rmse_us,
+        }
+        for fitted in effects.clock_fits
+    ]
+
+
+def _rows_of_device_meta(effects: StepEffects) -> Rows:
+    return [
+        {"device": said.device, "meta": dict(said.document), "state": {}, "received_us": said.received_us}
+        for said in effects.device_meta
+    ]
+
+
+def _rows_of_device_state(effects: StepEffects) -> Rows:
+    return [
+        {"device": said.device, "meta": {}, "state": dict(said.document), "received_us": said.received_us}
+        for said in effects.device_state
+    ]
+
+
+_ROWS_OF: Final[Mapping[str, Callable[[StepEffects], Rows]]] = MappingProxyType(
+    {
+        "blocks": _rows_of_blocks,
+        "quarantined": _rows_of_quarantined,
+        "gaps": _rows_of_gaps,
+        "clock_fits": _rows_of_clock_fits,
+        "device_meta": _rows_of_device_meta,
+        "device_state": _rows_of_device_state,
+    }
+)
 
 
 def _table(model: type[SQLModel]) -> sa.Table:
@@ -340,7 +381,7 @@ def _insert_or_replace(
 
 
 def _make_statements(dialect: str) -> Mapping[str, sa.Executable]:
-    """Return the statement of each member of `StoreGroup`, in the order of writing."""
+    """Return the statement for each name of `_ROWS_OF`."""
     return {
         "blocks": _insert_or_ignore(dialect, Block),
         "quarantined": _insert_or_ignore(dialect, Quarantine),

@@ -2,22 +2,29 @@
 
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
 
+from devices.clock_sync import ClockFit
+from devices.effects import (
+    BlockKey,
+    ClockFitted,
+    DeviceMeta,
+    DeviceState,
+    GapRow,
+    Quarantined,
+    SequenceRun,
+    StepEffects,
+    StoreBlock,
+)
 from telerehab.db.engine import make_engine, reading
 from telerehab.db.migrate import upgrade
 from telerehab.hot_store import (
-    BlockKey,
     HotStore,
-    SequenceRun,
     StoredClockFit,
-    StoreGroup,
     read_blocks,
     read_device_reports,
     read_lost_gaps,
@@ -45,13 +52,8 @@ def store(hot: Engine) -> Iterator[HotStore]:
     assert not store.is_alive
 
 
-def block(
-    sequence: int, *, device: str = "thigh-1", payload: bytes | None = b"frame", **changed: Any
-) -> dict[str, Any]:
-    row = {"device": device, "boot": 3_000_000_000, "stream": "imu", "sequence": sequence, "schema": 1}
-    return (
-        row | {"t0_us": 10 * sequence, "n_samples": 10, "received_us": 1_000 + sequence, "payload": payload} | changed
-    )
+def block(sequence: int, *, device: str = "thigh-1", payload: bytes | None = b"frame", t0_us: int = 7) -> StoreBlock:
+    return StoreBlock(device, 3_000_000_000, "imu", sequence, 1, t0_us, 10, 1_000 + sequence, payload)  # type: ignore[arg-type]
 
 
 def wait_until(is_so: Callable[[], object], *, timeout_s: float = 5.0) -> None:
@@ -85,7 +87,7 @@ class Disk:
 
 
 def test_keys_come_back_after_their_blocks_are_in_the_database(hot: Engine, store: HotStore) -> None:
-    store.offer(StoreGroup(blocks=[block(0), block(1)]))
+    store.offer(StepEffects(blocks=[block(0), block(1)]))
     wait_until(lambda: store.committed_block_count == 2)
     assert store.take_committed() == [BlockKey("thigh-1", 3_000_000_000, "imu", sequence) for sequence in (0, 1)]
     assert count_blocks(hot) == 2
@@ -93,8 +95,8 @@ def test_keys_come_back_after_their_blocks_are_in_the_database(hot: Engine, stor
 
 
 def test_the_same_block_twice_is_one_row_and_both_are_reported(hot: Engine, store: HotStore) -> None:
-    store.offer(StoreGroup(blocks=[block(0, payload=b"first")]))
-    store.offer(StoreGroup(blocks=[block(0, payload=b"again")]))
+    store.offer(StepEffects(blocks=[block(0, payload=b"first")]))
+    store.offer(StepEffects(blocks=[block(0, payload=b"again")]))
     wait_until(lambda: store.committed_block_count == 2)
     with reading(hot) as db:
         assert list(read_blocks(db, device="thigh-1", received_from_us=0)) == [b"first"]
@@ -103,7 +105,7 @@ def test_the_same_block_twice_is_one_row_and_both_are_reported(hot: Engine, stor
 def test_a_full_disk_reports_nothing_and_says_so_until_there_is_room(hot: Engine, store: HotStore) -> None:
     disk = Disk(hot)
     disk.fill_up(hot)
-    store.offer(StoreGroup(blocks=[block(sequence, payload=bytes(4_000)) for sequence in range(50)]))
+    store.offer(StepEffects(blocks=[block(sequence, payload=bytes(4_000)) for sequence in range(50)]))
     wait_until(lambda: store.refused_commit_count >= 2)
     assert not store.is_storing
     assert store.take_committed() == []
@@ -115,7 +117,7 @@ def test_a_full_disk_reports_nothing_and_says_so_until_there_is_room(hot: Engine
 
 
 def test_rows_that_no_database_takes_do_not_stop_the_others(hot: Engine, store: HotStore) -> None:
-    store.offer(StoreGroup(blocks=[block(0), block(1, t0_us=2**63), block(2, payload=None), block(3)]))
+    store.offer(StepEffects(blocks=[block(0), block(1, t0_us=2**63), block(2, payload=None), block(3)]))
     wait_until(lambda: store.poisonous_row_count == 2 and store.n_queued_rows == 0)
     assert count_blocks(hot) == 2
     assert [key.sequence for key in store.take_committed()] == [0, 3]
@@ -123,17 +125,17 @@ def test_rows_that_no_database_takes_do_not_stop_the_others(hot: Engine, store: 
 
 def test_a_full_queue_takes_nothing_and_the_screens_learn_it(hot: Engine) -> None:
     store = HotStore(hot, queue_max_rows=3)
-    assert store.offer(StoreGroup(blocks=[block(0), block(1)]))
+    assert store.offer(StepEffects(blocks=[block(0), block(1)]))
     assert store.is_storing
-    assert not store.offer(StoreGroup(blocks=[block(2), block(3)]))
-    assert store.offer(StoreGroup(blocks=[block(2)]))
+    assert not store.offer(StepEffects(blocks=[block(2), block(3)]))
+    assert store.offer(StepEffects(blocks=[block(2)]))
     assert not store.is_storing
 
 
 def test_closing_commits_what_is_queued(hot: Engine) -> None:
     store = HotStore(hot, group_wait_s=60)
     store.start()
-    store.offer(StoreGroup(blocks=[block(0)]))
+    store.offer(StepEffects(blocks=[block(0)]))
     assert store.close(timeout_s=5)
     assert count_blocks(hot) == 1
     assert [key.sequence for key in store.take_committed()] == [0]
@@ -144,7 +146,7 @@ def test_closing_on_a_full_disk_ends_and_says_that_something_is_left(hot: Engine
     disk.fill_up(hot)
     store = HotStore(hot, group_wait_s=0.01, retry_delay_s=0.02)
     store.start()
-    store.offer(StoreGroup(blocks=[block(sequence, payload=bytes(4_000)) for sequence in range(50)]))
+    store.offer(StepEffects(blocks=[block(sequence, payload=bytes(4_000)) for sequence in range(50)]))
     assert not store.close(timeout_s=0.3)
     wait_until(lambda: not store.is_alive)
     assert store.take_committed() == []
@@ -152,7 +154,7 @@ def test_closing_on_a_full_disk_ends_and_says_that_something_is_left(hot: Engine
 
 def test_stored_sequences_are_read_back_as_runs_per_stream(hot: Engine, store: HotStore) -> None:
     rows = [block(sequence) for sequence in (0, 1, 2, 5, 6, 9)] + [block(7, device="shank-1")]
-    store.offer(StoreGroup(blocks=rows))
+    store.offer(StepEffects(blocks=rows))
     wait_until(lambda: store.committed_block_count == len(rows))
     with reading(hot) as db:
         assert read_sequence_runs(db) == [
@@ -163,23 +165,16 @@ def test_stored_sequences_are_read_back_as_runs_per_stream(hot: Engine, store: H
         ]
 
 
-def gap(start: int, stop: int, *, cause: str, closed_at_us: int | None) -> dict[str, Any]:
-    key = {"device": "thigh-1", "boot": 1, "stream": "imu", "start_sequence": start, "stop_sequence": stop}
-    return key | {"seen_at_us": 5, "cause": cause, "closed_at_us": closed_at_us}
+def gap(start: int, stop: int, *, cause: str = "missing", closed_at_us: int | None = None) -> GapRow:
+    return GapRow("thigh-1", 1, "imu", start, stop, 5, cause, closed_at_us)
 
 
 def test_a_hole_is_as_it_was_said_last_and_only_lost_ones_are_passed(hot: Engine, store: HotStore) -> None:
-    store.offer(StoreGroup(gaps=[gap(3, 9, cause="missing", closed_at_us=None)]))
+    store.offer(StepEffects(gaps_opened=[gap(3, 9)]))
     store.offer(
-        StoreGroup(
-            gaps=[
-                gap(3, 5, cause="filled", closed_at_us=7),
-                gap(5, 9, cause="missing", closed_at_us=None),
-                gap(5, 9, cause="device_overflow", closed_at_us=8),
-                gap(20, 22, cause="missing", closed_at_us=None),
-            ]
-        )
+        StepEffects(gaps_opened=[gap(5, 9), gap(20, 22)], gaps_closed=[gap(3, 5, cause="filled", closed_at_us=7)])
     )
+    store.offer(StepEffects(gaps_closed=[gap(5, 9, cause="device_overflow", closed_at_us=8)]))
     wait_until(lambda: store.n_queued_rows == 0)
     with reading(hot) as db:
         assert read_lost_gaps(db) == [SequenceRun("thigh-1", 1, "imu", 5, 9)]
@@ -187,13 +182,17 @@ def test_a_hole_is_as_it_was_said_last_and_only_lost_ones_are_passed(hot: Engine
     assert [tuple(row) for row in stored] == [(3, 5), (5, 9), (20, 22)]
 
 
+def fitted(boot: int, from_us: int, *, b: float) -> ClockFitted:
+    fit = ClockFit(a_us=1.5e15, b=b, rmse_us=300.0, n=9)
+    return ClockFitted(device="thigh-1", boot=boot, from_us=from_us, fit=fit)
+
+
 def test_the_newest_clock_fit_and_the_last_reports_survive(hot: Engine, store: HotStore) -> None:
-    fit = {"device": "thigh-1", "boot": 1, "from_us": 0, "a_us": 1.5e15, "b": 1.0, "rmse_us": 300.0}
-    store.offer(StoreGroup(clock_fits=[fit, fit | {"from_us": 5, "b": 1.00004}, fit | {"boot": 2, "b": 0.99}]))
-    store.offer(StoreGroup(device_meta=[{"device": "thigh-1", "meta": {"v": 1}, "state": {}, "received_us": 1}]))
-    store.offer(
-        StoreGroup(device_state=[{"device": "thigh-1", "meta": {}, "state": {"online": True}, "received_us": 2}])
-    )
+    store.offer(StepEffects(clock_fits=[fitted(1, 0, b=1.0), fitted(1, 5, b=1.00004), fitted(2, 0, b=0.99)]))
+    meta = DeviceMeta(device="thigh-1", received_us=1, streams={}, document={"v": 1})
+    state = DeviceState(device="thigh-1", received_us=2, is_online=True, boot=1, document={"online": True})
+    store.offer(StepEffects(device_meta=[meta]))
+    store.offer(StepEffects(device_state=[state]))
     wait_until(lambda: store.n_queued_rows == 0)
     with reading(hot) as db:
         assert read_newest_clock_fits(db) == [
@@ -203,11 +202,18 @@ def test_the_newest_clock_fit_and_the_last_reports_survive(hot: Engine, store: H
         assert read_device_reports(db) == {"thigh-1": ({"v": 1}, {"online": True})}
 
 
-def test_refused_messages_are_kept_raw(hot: Engine, store: HotStore) -> None:
-    row = {"id": uuid.uuid4(), "device": "thigh-1", "received_us": 1, "why": "crc", "payload": b"\0\xff"}
-    store.offer(StoreGroup(quarantined=[row]))
+def test_refused_messages_are_kept_raw_and_may_be_forgotten_by_the_device(hot: Engine, store: HotStore) -> None:
+    key = BlockKey("thigh-1", 1, "imu", 4)
+    store.offer(
+        StepEffects(
+            quarantined=[
+                Quarantined(device="thigh-1", received_us=1, why="schema", payload=b"\0\xff", key=key),
+                Quarantined(device="thigh-1", received_us=2, why="crc", payload=b""),
+            ]
+        )
+    )
     wait_until(lambda: store.n_queued_rows == 0)
+    assert store.take_committed() == [key]
     with reading(hot) as db:
-        assert db.connection().execute(text("SELECT device, why, payload FROM quarantine")).all() == [
-            ("thigh-1", "crc", b"\0\xff")
-        ]
+        stored = db.connection().execute(text("SELECT device, why, payload FROM quarantine ORDER BY received_us")).all()
+    assert [tuple(row) for row in stored] == [("thigh-1", "schema", b"\0\xff"), ("thigh-1", "crc", b"")]
