@@ -75,7 +75,7 @@ async def enter(*, address: str, port: int, host: str, authority: Path | None, t
 async def create_live_session(portal: Portal, *, title: str, patient_ids: list[UUID]) -> UUID:
     """Create a live session as the therapist; its patients are let in as they come."""
     async with portal.client() as client:
-        body = {"title": title, "patient_ids": list(map(str, patient_ids)), "admits_by_itself": True}
+        body = {"title": title, "patient_ids": list(map(str, patient_ids))}
         response = await client.post("/api/live-sessions", json=body)
         response.raise_for_status()
         return UUID(response.json()["id"])

@@ -1,0 +1,106 @@
+"""The demonstration as a person runs it: it starts, accounts for every block, ends, and says plainly what is wrong."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.demo_process import END_TIMEOUT_S, free_port, running_demo
+from tests.netns import namespace
+
+
+def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "telerehab", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(150)
+def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) -> None:
+    with running_demo(tmp_path, "--homes", "2", "--for", "25") as demo:
+        report = demo.wait(END_TIMEOUT_S)
+        exit_code = demo.process.returncode
+        homes = report["homes"]
+    assert [home["blocks_lost"] for home in homes] == [0, 0]
+    assert all(home["blocks_produced"] > 400 for home in homes)
+    assert all(home["counted_repetition_count"] >= 2 for home in homes)
+    assert report["is_whole"], report
+    assert exit_code == 0
+    assert report["age_ms"]["age_p95_ms"] < 1000
+    assert {each["name"] for each in report["processes"]} >= {"broker", "ingest", "media", "web", "jobs"}
+
+
+@pytest.mark.netns
+@pytest.mark.timeout(150)
+def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
+    with namespace() as prefix, running_demo(tmp_path, "--homes", "2", "--for", "15", prefix=prefix) as demo:
+        report = demo.wait(END_TIMEOUT_S)
+        assert "publishing" not in demo.logs() or report
+    assert report["is_whole"], report
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(200)
+def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
+    with running_demo(tmp_path, "--homes", "2") as demo:
+        for role in ("ingest", "media", "web", "ingest"):
+            time.sleep(6)  # training goes on: a set is cut in the middle
+            psutil.Process(demo.pid_of(role)).send_signal(signal.SIGKILL)
+        time.sleep(8)
+        report = demo.finish()
+    assert report["restarts"] == {"broker": 0, "ingest": 2, "media": 1, "web": 1, "jobs": 0}
+    assert [home["blocks_lost"] for home in report["homes"]] == [0, 0]
+    assert all(home["blocks_stored"] == home["blocks_produced"] > 500 for home in report["homes"])
+
+
+@pytest.mark.timeout(90)
+def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
+    with running_demo(tmp_path, "--homes", "1") as demo:
+        children = psutil.Process(demo.process.pid).children(recursive=True)
+        assert len(children) >= 7
+        demo.finish()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_a_taken_port_is_one_plain_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run_demo("--port", str(port))
+    assert result.returncode == 3
+    assert result.stderr.strip() == (
+        f"Port {port} is taken, perhaps by another demonstration; choose another with --port."
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_one_plain_sentence() -> None:
+    result = run_demo("--port", str(free_port()), "--folder", "/proc/nowhere")
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--homes", "0"], ["--homes", "9"], ["--port", "70000"], ["--for", "-1"]])
+def test_wrong_arguments_are_refused_before_anything_starts(arguments: list[str]) -> None:
+    assert run_demo(*arguments).returncode == 2
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_what_the_therapist_sees_is_at_most_300_ms_old(tmp_path: Path) -> None:
+    ages_ms = []
+    for run in range(3):
+        with running_demo(tmp_path / str(run), "--for", "60") as demo:
+            ages_ms.append(demo.wait(END_TIMEOUT_S)["age_ms"]["age_p95_ms"])
+    assert sorted(ages_ms)[1] <= 300, ages_ms
