@@ -127,6 +127,7 @@ class Arrival:
     timestamp: int
     ssrc: int
     is_key: bool
+    ends_frame: bool
     at: float
 
 
@@ -138,7 +139,8 @@ class ReceivedSlot:
 
     def keep(self, packet: Packet, codec: Codec) -> None:
         is_key = starts_key_frame(codec.name, packet.payload)
-        self.arrivals.append(Arrival(packet.sequence, packet.timestamp, packet.ssrc, is_key, time.monotonic()))
+        at, ends_frame = time.monotonic(), bool(packet.marker)
+        self.arrivals.append(Arrival(packet.sequence, packet.timestamp, packet.ssrc, is_key, ends_frame, at))
 
 
 class Viewer:

@@ -16,7 +16,8 @@ from sessions.media.aiortc_engine import AiortcEngine
 from sessions.media.engine import LegState, Seat
 from tests.sessions.media.peers import Clip, Publisher, new_seat, running_engine, until
 
-PAGE = b"""<!doctype html><meta charset=utf-8><title>media</title><video id=seen autoplay muted playsinline></video><script>
+PAGE = b"""<!doctype html><meta charset=utf-8><title>media</title>
+<video id=seen autoplay muted playsinline></video><script>
 async function exchange(path, connection) {
   await connection.setLocalDescription();
   const reply = await fetch(path, {method: 'POST', body: connection.localDescription.sdp});
