@@ -124,8 +124,8 @@ def place(
 ) -> Mounting:
     """Return where a hurried patient straps the sensor: near the right place, turned by up to the given angle.
 
-    The right place is outside on the limb, sensor x forwards (left limb: backwards), y towards the head, z outwards;
-    on pelvis and trunk the sensor sits in the middle, behind and in front.
+    The right place is outside on the limb: sensor x along the segment away from the trunk, y forwards (left limb:
+    backwards), z outwards; on pelvis and trunk the sensor sits in the middle, behind and in front, with x downwards.
     """
     left = side == "left"
     outwards = 1.0 if left else -1.0
@@ -138,7 +138,7 @@ def place(
         "forearm": (0.0, outwards * 0.03, -0.85 * body.forearm_m),
     }
     forwards = -1.0 if left else 1.0
-    nominal = np.array([[forwards, 0.0, 0.0], [0.0, 0.0, -forwards], [0.0, 1.0, 0.0]])
+    nominal = np.array([[0.0, forwards, 0.0], [0.0, 0.0, -forwards], [-1.0, 0.0, 0.0]])
     axis = random.standard_normal(3)
     turn = rotation_about(axis / np.linalg.norm(axis), np.deg2rad(random.uniform(0.0, misplacement_max_deg)))
     slipped_m = random.uniform(-0.015, 0.015, 3)

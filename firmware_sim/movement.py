@@ -107,7 +107,7 @@ SIMULATED_EXERCISES: Final[Mapping[str, Exercise]] = MappingProxyType(
         ),
         "sit_to_stand": Exercise(
             coordinate="knee_flexion",
-            start_deg=92.0,
+            start_deg=90.0,
             start_spread_deg=1.0,
             target_low_deg=2.0,
             target_high_deg=6.0,
@@ -140,7 +140,7 @@ SIMULATED_EXERCISES: Final[Mapping[str, Exercise]] = MappingProxyType(
         ),
         "elbow_flexion": Exercise(
             coordinate="elbow_flexion",
-            start_deg=10.0,
+            start_deg=3.0,
             start_spread_deg=1.0,
             target_low_deg=118.0,
             target_high_deg=132.0,
@@ -162,7 +162,7 @@ _DURATION_SPREAD: Final = 0.09
 _STILL_BEFORE_REPETITION_S: Final = 0.9
 _FIDGET_SHARE: Final = 0.3
 #: Sway of a sitting or standing person: coordinate, size [deg].
-_SWAY_DEG: Final = (("pelvis_tilt", 0.12), ("trunk_lean", 0.3), ("hip_rotation", 0.05), ("shank_lean", 0.1))
+_SWAY_DEG: Final = (("pelvis_tilt", 0.1), ("trunk_lean", 0.12), ("hip_rotation", 0.05), ("shank_lean", 0.1))
 _SWAY_BASE_M: Final = 0.0015
 
 
