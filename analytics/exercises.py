@@ -1,20 +1,22 @@
 """What is measured for which exercise, as data.
 
 Angles are the joint angle that a physiotherapist reads, in degrees: knee flexion 0 with the leg straight and 90 when
-sitting, elbow flexion 0 with the arm hanging straight, hip and shoulder angles 0 in the neutral stance. A target is a range
-of that angle at the end of the movement, so `knee_extension_seated` starts at 90 and its target is (0, 15).
+sitting, elbow flexion 0 with the arm hanging straight, hip and shoulder angles 0 in the neutral stance. A target is a
+range of that angle at the end of the movement, so `knee_extension_seated` starts at 90 and its target is (0, 15).
 
-Sensors lie with their x axis along the segment, away from the trunk (within some 10°), at any angle around it.
-Rotations count positive about the axis that points to the patient's left when the movement is sagittal: the thigh of a
-sitting person turns by +90° to stand, the shank by -90° to straighten the knee. So knee flexion is the rotation of the
-shank minus that of the thigh.
+Sensors are worn outside on the limb with x along the segment away from the trunk, y forwards on a right limb and
+backwards on a left one, z outwards, within some 10°. A sensor that has turned around the limb does no harm where the
+segment lies or turns widely. Rotations count positive about the axis that points to the patient's left when the
+movement is sagittal, and about the one that lifts the limb sideways when it is frontal: the thigh of a sitting person
+turns by +90° to stand, the shank by -90° to straighten the knee. So knee flexion is the rotation of the shank minus
+that of the thigh.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 
 class Measure(IntEnum):
@@ -43,7 +45,8 @@ class Exercise:
         Where the movement should end unless the therapist says otherwise; lower and upper bound. [°]
     proximal_direction, distal_direction : int
         Sign of the rotation that the exercise asks of the segment, by which an unknown axis is turned the right way;
-        0 where it asks none: then the pose must tell the axis.
+        0 where it asks none of one kind: then pose and wearing must tell.
+    plane : "sagittal" or "frontal"
     """
 
     code: str
@@ -55,6 +58,13 @@ class Exercise:
     target_deg: tuple[float, float]
     proximal_direction: int = 0
     distal_direction: int = 1
+    plane: Literal["sagittal", "frontal"] = "sagittal"
+
+    def worn_axis(self, side: str) -> tuple[float, float, float]:
+        """Return the axis of positive rotation in the coordinates of a sensor that is worn as it should be."""
+        if self.plane == "frontal":
+            return (0.0, -1.0, 0.0)
+        return (0.0, 0.0, 1.0) if side == "left" else (0.0, 0.0, -1.0)
 
     @property
     def needs_both_sensors(self) -> bool:
@@ -97,6 +107,8 @@ def _inclination(
     *,
     start_deg: float = 0.0,
     measure: Measure = Measure.HINGE_INCLINATION,
+    direction: int = -1,
+    plane: Literal["sagittal", "frontal"] = "sagittal",
 ) -> Exercise:
     return Exercise(
         code=code,
@@ -106,6 +118,8 @@ def _inclination(
         measure=measure,
         neutral_angle_deg=start_deg,
         target_deg=target_deg,
+        distal_direction=direction,
+        plane=plane,
     )
 
 
@@ -114,22 +128,22 @@ _ALL: Final = (
     _knee("heel_slide", 0, (80, 110), thigh=-1, shank=1),
     _inclination("straight_leg_raise", "hip", ("pelvis", "thigh"), (40, 60)),
     _knee("mini_squat", 0, (40, 60), thigh=-1, shank=1),
-    _knee("sit_to_stand", 90, (0, 10), thigh=1, shank=1),
+    _knee("sit_to_stand", 90, (0, 10), thigh=1, shank=0),
     _knee("step_up", 0, (50, 80), thigh=-1, shank=1),
-    _inclination("hip_abduction_standing", "hip", ("pelvis", "thigh"), (25, 45)),
-    _inclination("hip_extension_standing", "hip", ("pelvis", "thigh"), (10, 25)),
-    _inclination("bridge", "hip", ("trunk", "pelvis"), (25, 45)),
-    _inclination("heel_raise", "ankle", ("shank", "foot"), (20, 40)),
+    _inclination("hip_abduction_standing", "hip", ("pelvis", "thigh"), (25, 45), direction=1, plane="frontal"),
+    _inclination("hip_extension_standing", "hip", ("pelvis", "thigh"), (10, 25), direction=1),
+    _inclination("bridge", "hip", ("trunk", "pelvis"), (25, 45), direction=-1),
+    _inclination("heel_raise", "ankle", ("shank", "foot"), (20, 40), direction=1),
     _inclination("marching", "hip", ("pelvis", "thigh"), (60, 90)),
     _inclination("single_leg_stance", "hip", ("pelvis", "thigh"), (30, 90)),
-    _inclination("trunk_flexion", "trunk", ("pelvis", "trunk"), (30, 60)),
+    _inclination("trunk_flexion", "trunk", ("pelvis", "trunk"), (30, 60), direction=1),
     # The next two turn about the vertical, which inclination does not see: their range is not measurable yet.
     _inclination("trunk_rotation_seated", "trunk", ("pelvis", "trunk"), (30, 50)),
     _inclination("shoulder_external_rotation_band", "shoulder", ("upper_arm", "forearm"), (30, 60)),
     _inclination("shoulder_flexion", "shoulder", ("trunk", "upper_arm"), (90, 150), measure=Measure.TILT),
     _inclination("shoulder_abduction", "shoulder", ("trunk", "upper_arm"), (80, 120), measure=Measure.TILT),
     _inclination("row_band", "elbow", ("trunk", "upper_arm"), (30, 60)),
-    _inclination("elbow_flexion", "elbow", ("upper_arm", "forearm"), (100, 140)),
+    _inclination("elbow_flexion", "elbow", ("upper_arm", "forearm"), (110, 140)),
     _inclination("hand_to_head", "shoulder", ("trunk", "upper_arm"), (70, 120), measure=Measure.TILT),
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from analytics.core.calibration import StillGate, axis_across_lying_segment, improve_axis
+from analytics.core.calibration import StillGate, axis_from_pose, improve_axis
 from analytics.core.columns import Columns
 from analytics.core.filters import (
     advance_filter,
@@ -39,11 +39,16 @@ _COLUMN_SHAPES: Final = {
     "axis_prior_weight": (),
     "axis_moments": (6,),  # of the angular velocity [rad²/s²]
     "turned": (),  # rotation times its size, summed: its sign tells which way the segment goes [rad² s]
-    "is_axis_known_from_pose": (),
     "missing_run": (),  # samples missing in a row up to now
     "is_lost": (),
 }
-_SLOT_SHAPES: Final = {"angle_filter": (2, 2), "is_started": (), "valid_share_sum": (), "last_rom_deg": ()}
+_SLOT_SHAPES: Final = {
+    "angle_filter": (2, 2),
+    "is_started": (),
+    "was_judged": (),
+    "valid_share_sum": (),
+    "last_rom_deg": (),
+}
 _SLOT_COUNT_SHAPES: Final = {"started_at": (), "clock": ()}
 
 
@@ -112,7 +117,7 @@ class Engine:
         *,
         sampling_rate_hz: float = 100.0,
         n: int = 10,
-        parameters: EngineParameters = EngineParameters(),  # noqa: B008 (frozen)
+        parameters: EngineParameters = EngineParameters(),
     ) -> None:
         self.capacity = capacity
         self.n = n
@@ -150,6 +155,8 @@ class Engine:
             (2, capacity), np.float32
         )  # what a rotation of each segment adds to the angle: 1, -1 or 0
         self._asked_direction = np.zeros((2, capacity), np.float32)
+        self._worn_axis = np.zeros((3, 2, capacity), np.float32)
+        self._is_sagittal = np.zeros(capacity, bool)
         self._neutral_deg = np.zeros(capacity, np.float32)
         self._direction = np.ones(capacity, np.float32)
         self._signals = np.zeros((6, n, 2, capacity), np.float32)
@@ -185,7 +192,7 @@ class Engine:
         exercise : str
             A code of `analytics.exercises.EXERCISES`.
         side : str
-            "left" or "right"; the angles are the same on both sides.
+            "left" or "right": the limb that trains. The angles are the same on both.
         accel_scale_m_s2, gyro_scale_rad_s : (float, float)
             One unit of the raw samples, of the proximal and of the distal sensor. [m/s²], [rad/s]
         sensors : "both" or "distal"
@@ -219,8 +226,10 @@ class Engine:
         if definition.measure is Measure.HINGE_DIFFERENCE:
             self._part[:, slot] = (-1, 1)
         else:
-            self._part[:, slot] = (0, math.copysign(definition.distal_direction, way))
+            self._part[:, slot] = (0, definition.distal_direction * math.copysign(1, way))
         self._asked_direction[:, slot] = (definition.proximal_direction, definition.distal_direction)
+        self._is_sagittal[slot] = definition.plane == "sagittal"
+        self._worn_axis[:, :, slot] = np.array(definition.worn_axis(side))[:, None]
         self._neutral_deg[slot] = neutral
         self._direction[slot] = math.copysign(1, way)
         self.target_deg[:, slot] = target
@@ -259,7 +268,8 @@ class Engine:
         valid : ndarray of bool, shape (2 * capacity, n)
             Which samples are there.
         ready : ndarray of bool, shape (capacity,)
-            Which slots have a tick of samples; the others keep their state bit by bit, their angle is unknown meanwhile.
+            Which slots have a tick of samples; the others keep their state bit by bit, their angle is unknown
+            meanwhile.
 
         Returns
         -------
@@ -276,7 +286,10 @@ class Engine:
         self._resume(mean, present, masks)
         known_columns = self._known_columns()
         angle, judged = self._measure(signals, mean, known_columns, masks)
-        ended = self._tracker.advance(self._low_pass(angle), judged)
+        begins_anew = self._flipped | (judged & (self._slots["was_judged"] == 0))
+        self._slots["was_judged"][:] = judged
+        progress = self._low_pass(angle, begins_anew)
+        ended = self._tracker.advance(progress, judged, begins_anew)
         rows = self._rows(ended)
         self._show(angle, judged, masks)
         self._start_still_slots(signals, mean, present, masks)
@@ -346,7 +359,8 @@ class Engine:
     def _known_columns(self) -> BoolArray:
         """Return the columns whose samples mean something: started, and not lost."""
         started = np.tile(self._slots["is_started"] > 0, 2) & self._is_required.reshape(-1)
-        return started & (self._columns["is_lost"] == 0)
+        known: BoolArray = started & (self._columns["is_lost"] == 0)
+        return known
 
     def _measure(
         self, signals: FloatArray, mean: FloatArray, known: BoolArray, masks: _Masks
@@ -385,12 +399,12 @@ class Engine:
         turned += turned_now * np.abs(turned_now) * self._tick_s * usable
         asked = self._asked_direction.reshape(-1)
         wrong_way = (turned * asked < 0) & (np.abs(turned) > p.turned_min_rad2_s)
-        against_pose = (c["is_axis_known_from_pose"] > 0) & ((axis * c["axis_prior"]).sum(axis=0) < 0)
-        flips = usable & np.where(asked == 0, against_pose, wrong_way)
+        against_prior = (axis * c["axis_prior"]).sum(axis=0) < 0
+        flips = usable & np.where(asked == 0, against_prior, wrong_way)
         sign = np.where(flips, np.float32(-1), np.float32(1))
         c["axis"][:] = axis * sign
         turned *= sign
-        self._flipped = flips.reshape(2, -1).any(axis=0)
+        self._flipped = flips.reshape(2, -1).any(axis=0) & ~self._is_tilt
 
     def _angle(self, up: FloatArray, judged: BoolArray) -> FloatArray:
         """Return the joint angle, finite everywhere, shape (n, capacity). [°]"""
@@ -412,12 +426,12 @@ class Engine:
         angle: FloatArray = self._neutral_deg + np.float32(180 / math.pi) * turned * judged
         return angle
 
-    def _low_pass(self, angle_deg: FloatArray) -> FloatArray:
-        """Return the low-passed progress, shape (n, capacity); an axis that turned round starts the filter anew. [°]"""
+    def _low_pass(self, angle_deg: FloatArray, begins_anew: BoolArray) -> FloatArray:
+        """Return the low-passed progress, shape (n, capacity). [°]"""
         block, moved, n = self._angle_block, self._angle_moved, self.n
         states = self._slots["angle_filter"]
         np.multiply(angle_deg - self._neutral_deg, self._direction, out=block[:n])
-        np.copyto(states, block[0] * self._angle_rest, where=self._flipped)
+        np.copyto(states, block[0] * self._angle_rest, where=begins_anew)
         for matrix, state in zip(self._angle_matrices, states, strict=True):
             block[n:] = state
             advance_filter(matrix, block, moved)
@@ -442,14 +456,14 @@ class Engine:
         everyone = np.ones(both.shape, bool)
         self._orientation.restart(both, still_mean[:3], settled=everyone, known_bias=~everyone)
         up = self._orientation.state["up_inertial"]
-        axis, from_pose = axis_across_lying_segment(up)
-        weight = np.where(from_pose, p.axis_pose_moment, p.axis_guess_moment)
+        sagittal = np.tile(self._is_sagittal, 2)
+        axis, is_sure = axis_from_pose(up, self._worn_axis.reshape(3, -1), sagittal)
+        weight = np.where(is_sure, p.axis_pose_moment, p.axis_guess_moment)
         np.copyto(c["static_bias_rad_s"], bias, where=both)
         np.copyto(c["up_static"], up, where=both)
         np.copyto(c["axis"], axis, where=both)
         np.copyto(c["axis_prior"], axis, where=both)
         np.copyto(c["axis_prior_weight"], weight, where=both)
-        np.copyto(c["is_axis_known_from_pose"], from_pose, where=both)
         np.copyto(c["axis_moments"], 0, where=both)
         np.copyto(c["turned"], 0, where=both)
         np.copyto(slots["is_started"], 1, where=starts)

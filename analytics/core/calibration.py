@@ -1,10 +1,10 @@
 """From sensor to segment: still start, static pose, functional hinge axis. All columns at once, once per tick.
 
-The still gate asks more than "little rotation": slow sway passes for rest in the published rest test and is then learned as
-bias, so the direction of the acceleration must not spread either. The hinge axis is the direction about which a
-sensor turns most (principal axis of its angular velocity, as in T. Seel et al., Sensors 14 (2014) 6891, and F. Olsson et al.,
-Sensors 20 (2020) 3534, who compare two sensors; one sensor suffices for a plane movement). Where a segment hardly
-turns, the pose tells: the horizontal direction across a segment that lies.
+The still gate asks more than "little rotation": slow sway passes for rest in the published rest test and is then
+learned as bias, so the direction of the acceleration must not spread either. The hinge axis is the direction about
+which a sensor turns most (principal axis of its angular velocity, as in T. Seel et al., Sensors 14 (2014) 6891, and
+F. Olsson et al., Sensors 20 (2020) 3534, who compare two sensors; one sensor suffices for a plane movement). Where a
+segment hardly turns, the pose tells, and where it stands upright the side of the limb on which sensors are worn.
 """
 
 import math
@@ -38,7 +38,7 @@ class StillGate:
     parameters : StillParameters
     """
 
-    def __init__(self, n_series: int, parameters: StillParameters = StillParameters()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, n_series: int, parameters: StillParameters = StillParameters()) -> None:
         self.parameters = parameters
         self.state = Columns(_STATE_SHAPES, n_series, np.float32)
 
@@ -86,29 +86,36 @@ class StillGate:
         return mean
 
 
-def axis_across_lying_segment(up_sensor: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Return the horizontal axis across each segment, to the patient's left, from the pose alone.
+def axis_from_pose(
+    up_sensor: FloatArray, worn_axis: FloatArray, is_sagittal: BoolArray
+) -> tuple[FloatArray, BoolArray]:
+    """Return the horizontal axis of the exercise from the static pose and the way the sensor should be worn.
 
-    The sensor's x axis lies along the segment. Holds where the segment is nearer to the horizontal than to the vertical by
-    a margin; elsewhere an arbitrary horizontal axis is returned.
+    The sensor's x axis lies along the segment, away from the trunk. Where the segment lies and the exercise is
+    sagittal, vertical and segment give the axis, however the sensor has turned around the limb; elsewhere the right
+    way of wearing it gives the axis.
 
     Parameters
     ----------
     up_sensor : ndarray, shape (3, n_series)
         The vertical in sensor coordinates, unit length.
+    worn_axis : ndarray, shape (3, n_series)
+        The axis in coordinates of a sensor that sits as it should.
+    is_sagittal : ndarray of bool, shape (n_series,)
+        Whether the axis points to the patient's left.
 
     Returns
     -------
     axis : ndarray, shape (3, n_series)
-    is_known : ndarray of bool, shape (n_series,)
+    is_sure : ndarray of bool, shape (n_series,)
+        Where the pose alone told the axis.
     """
-    along = np.zeros_like(up_sensor)
-    along[0] = 1
-    across = cross(up_sensor, along)
-    is_known: BoolArray = (across * across).sum(axis=0) > 0.5
-    along[0], along[1] = 0, 1
-    arbitrary = cross(up_sensor, along)
-    return unit(np.where(is_known, across, arbitrary)), is_known
+    away_from_trunk = np.zeros_like(up_sensor)
+    away_from_trunk[0] = 1
+    across = cross(up_sensor, away_from_trunk)
+    is_sure: BoolArray = is_sagittal & ((across * across).sum(axis=0) > 0.5)
+    worn_level = worn_axis - up_sensor * (worn_axis * up_sensor).sum(axis=0)
+    return unit(np.where(is_sure, across, worn_level)), is_sure
 
 
 def improve_axis(axis: FloatArray, moments: FloatArray, prior_axis: FloatArray, prior_weight: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
 """Second-order low-pass filters in block form: a whole tick of samples as one matrix product.
 
-The block form feeds unit vectors through the biquad and collects what comes out, so `[y; z'] = M [x; z]` for the samples x
-of one tick and the two states z of the direct form II transposed. It is made in float64 and cast once, which keeps the
-digits that a float32 recursion with a long time constant would lose.
+The block form feeds unit vectors through the biquad and collects what comes out, so `[y; z'] = M [x; z]` for the
+samples x of one tick and the two states z of the direct form II transposed. It is made in float64 and cast once,
+which keeps the digits that a float32 recursion with a long time constant would lose.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Angles from orientation: rotation about a horizontal axis by inclination, tilt, and the twist of a hinge.
 
-A sensor that turns about a horizontal axis j fixed in it sees the vertical turn the other way; its rotation since the static
-pose follows from where the vertical stands now and stood then, without any memory between. Two such rotations make a
-joint angle that no heading drift can reach.
+A sensor that turns about a horizontal axis j fixed in it sees the vertical turn the other way; its rotation since the
+static pose follows from where the vertical stands now and stood then, without any memory between. Two such rotations
+make a joint angle that no heading drift can reach.
 """
 
 from typing import Final
@@ -43,7 +43,8 @@ def rotation_rad(up_sensor: FloatArray, first: FloatArray, second: FloatArray) -
     >>> round(float(np.rad2deg(rotation_rad(turned_by_30, *plane_of_axis(axis, up)))), 6)
     30.0
     """
-    return -np.arctan2((up_sensor * second).sum(axis=0), (up_sensor * first).sum(axis=0))
+    rotation: FloatArray = -np.arctan2((up_sensor * second).sum(axis=0), (up_sensor * first).sum(axis=0))
+    return rotation
 
 
 def hinge_rad(proximal: FloatArray, distal: FloatArray, axis_proximal: FloatArray) -> FloatArray:
@@ -61,12 +62,14 @@ def hinge_rad(proximal: FloatArray, distal: FloatArray, axis_proximal: FloatArra
     relative = multiply(conjugate(proximal), distal)
     along = (relative[1:] * axis_proximal).sum(axis=0)
     along = np.where(relative[0] < 0, -along, along)
-    return 2 * np.arctan2(along, np.abs(relative[0]))
+    twist: FloatArray = 2 * np.arctan2(along, np.abs(relative[0]))
+    return twist
 
 
 def tilt_rad(up_sensor: FloatArray, up_static: FloatArray) -> FloatArray:
     """Return the angle between the vertical now and in the static pose, in sensor coordinates, within [0, pi]."""
     difference, total = up_sensor - up_static, up_sensor + up_static
-    return 2 * np.arctan2(
+    tilt: FloatArray = 2 * np.arctan2(
         np.sqrt((difference * difference).sum(axis=0)), np.sqrt(np.maximum((total * total).sum(axis=0), _TINY))
     )
+    return tilt

@@ -1,14 +1,14 @@
 """Orientation from six axes: VQF in tick form, all sensors in step.
 
 Equations and constants: D. Laidig, T. Seel, "VQF: Highly accurate IMU orientation estimation with bias estimation and
-magnetic disturbance rejection", Information Fusion 91 (2023) 187-204. Written anew in tick form: within a tick of n samples
-only the strap-down integration recurs; low-pass filters are one matrix product, and the bias is estimated once per tick with
-process noise n V and measurement noise W / n. The authors' reference implementation (github.com/dlaidig/vqf) is MIT licensed;
-its notice stands in `VQF_LICENSE.txt` beside this module.
+magnetic disturbance rejection", Information Fusion 91 (2023) 187-204. Written anew in tick form: within a tick of n
+samples only the strap-down integration recurs; low-pass filters are one matrix product, and the bias is estimated
+once per tick with process noise n V and measurement noise W / n. The authors' reference implementation
+(github.com/dlaidig/vqf) is MIT licensed; its notice stands in `VQF_LICENSE.txt` beside this module.
 
-Two differences from the paper. The bias clip is wider (5 °/s) because cheap gyroscopes start beyond 2 °/s. A column starts
-from a measured rest or, after a gap, with a running mean by ticks, so that every column may start at its own time.
-Quaternions are w x y z, sensor -> earth, z up; acceleration is specific force, +9.81 m/s² upwards at rest.
+Two differences from the paper. The bias clip is wider (5 °/s) because cheap gyroscopes start beyond 2 °/s. A column
+starts from a measured rest or, after a gap, with a running mean by ticks, so that every column may start at its own
+time. Quaternions are w x y z, sensor -> earth, z up; acceleration is specific force, +9.81 m/s² upwards at rest.
 """
 
 import math
@@ -79,7 +79,7 @@ class TickOrientation:
         n: int = 10,
         sampling_rate_hz: float = 100.0,
         dtype: npt.DTypeLike = np.float32,
-        parameters: OrientationParameters = OrientationParameters(),  # noqa: B008 (frozen)
+        parameters: OrientationParameters = OrientationParameters(),
     ) -> None:
         self.n = n
         self.parameters = parameters
@@ -120,7 +120,8 @@ class TickOrientation:
         accel_m_s2 : ndarray, shape (3, n_series)
             Mean specific force to begin from. [m/s²]
         settled : ndarray of bool, shape (n_series,)
-            True where that mean was taken over a rest; the others replace it by a running mean for the filter's time constant.
+            True where that mean was taken over a rest; the others replace it by a running mean for the filter's time
+            constant.
         known_bias : ndarray of bool, shape (n_series,)
             True where bias and covariance are kept.
         """
@@ -296,7 +297,7 @@ class TickOrientation:
     def _motion_error(
         self, before: FloatArray, after: FloatArray, last_up: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Return the low-passed rotation (9 rows) and the disagreement of gyroscope and vertical, in earth coordinates."""
+        """Return the low-passed rotation (9 rows) and the disagreement of gyroscope and vertical, earth coordinates."""
         s, n = self.state, self.n
         matrices = self._matrices
         for index, (k, inclination) in enumerate(((n // 4, before), (3 * n // 4, after))):
@@ -342,7 +343,8 @@ def _rotation_matrix(quaternion: FloatArray) -> list[FloatArray]:
 def _matrix_times_vector(matrix: FloatArray, vector: FloatArray) -> FloatArray:
     """Multiply matrices of three columns, shape (3 m, n_series), with vectors, shape (3, n_series)."""
     rows = matrix.reshape(-1, 3, matrix.shape[-1])
-    return rows[:, 0] * vector[0] + rows[:, 1] * vector[1] + rows[:, 2] * vector[2]
+    product: FloatArray = rows[:, 0] * vector[0] + rows[:, 1] * vector[1] + rows[:, 2] * vector[2]
+    return product
 
 
 def _kalman_update(

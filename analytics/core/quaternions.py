@@ -1,8 +1,8 @@
 """Quaternions and vectors as component-major arrays, many series at once.
 
-A quaternion array has shape `(4, ...)`, w x y z, and turns sensor coordinates into earth coordinates; a vector array has
-shape `(3, ...)`. Series are the last axis and contiguous, so that every ufunc sees long rows. The hot functions take `out`
-and `scratch`; without them they allocate.
+A quaternion array has shape `(4, ...)`, w x y z, and turns sensor coordinates into earth coordinates; a vector array
+has shape `(3, ...)`. Series are the last axis and contiguous, so that every ufunc sees long rows. The hot functions
+take `out` and `scratch`; without them they allocate.
 """
 
 from typing import Final, TypeAlias
@@ -99,7 +99,8 @@ def cross(left: FloatArray, right: FloatArray) -> FloatArray:
 def unit(vector: FloatArray) -> FloatArray:
     """Return the vectors or quaternions at length one; a zero vector stays zero."""
     length = np.sqrt((vector * vector).sum(axis=0))
-    return vector / np.maximum(length, _TINY)
+    scaled: FloatArray = vector / np.maximum(length, _TINY)
+    return scaled
 
 
 def step_quaternion(

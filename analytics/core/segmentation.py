@@ -1,9 +1,9 @@
 """Repetitions in a joint angle, by hysteresis: live for many patients in step, and for a whole recording.
 
 Progress is the way from the start pose in the exercise's direction, in degrees. A repetition opens above half of the
-expected range, counted from where the movement began, and closes when the way back has come to rest below three tenths. So an
-excursion of less than half of the range is none. The expected range is the prescribed one, drawn within bounds towards what
-the patient does. A ready pose held for half a second opens counting; fidgets do not.
+expected range, counted from where the movement began, and closes when the way back has come to rest below three
+tenths. So an excursion of less than half of the range is none. The expected range is the prescribed one, drawn within
+bounds towards what the patient does. A ready pose held for half a second opens counting; fidgets do not.
 """
 
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class RepetitionTracker:
         *,
         n: int,
         sampling_rate_hz: float,
-        parameters: RepetitionParameters = RepetitionParameters(),  # noqa: B008 (frozen)
+        parameters: RepetitionParameters = RepetitionParameters(),
     ) -> None:
         self.parameters = parameters
         self._n = n
@@ -115,7 +115,7 @@ class RepetitionTracker:
         """Open counting where the start pose has just been held for longer than is asked here."""
         np.copyto(self.counts["is_open"], 1, where=slots)
 
-    def advance(self, progress_deg: FloatArray, judged: BoolArray) -> EndedRepetitions:
+    def advance(self, progress_deg: FloatArray, judged: BoolArray, begins_anew: BoolArray) -> EndedRepetitions:
         """Take in one tick.
 
         Parameters
@@ -124,10 +124,13 @@ class RepetitionTracker:
             Low-passed way from the start pose; finite everywhere. [°]
         judged : ndarray of bool, shape (n_slots,)
             Where the angle is known; elsewhere an open repetition is dropped and the next must begin in the start zone.
+        begins_anew : ndarray of bool, shape (n_slots,)
+            Where the progress does not continue that of the tick before.
         """
         v, c, p = self.values, self.counts, self.parameters
         expected, inside_before = v["range"], c["is_inside"] > 0
         at = c["clock"] + self._within_tick
+        np.copyto(v["last"], progress_deg[0], where=begins_anew)
         speed_signed = np.diff(progress_deg, axis=0, prepend=v["last"][None]) * np.float32(self._rate_hz)
         speed = np.abs(speed_signed)
         still_speed = np.clip(p.still_share_per_s * expected, *p.still_speed_deg_s)
