@@ -132,7 +132,8 @@ class HotStore:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         with self._changed:
             self._is_given_up = True
             self._changed.notify_all()

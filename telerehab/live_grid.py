@@ -18,6 +18,7 @@ from telerehab.live_resampling import Resampler
 
 DRIFT_MAX_US: Final = 7_500
 CLOCK_JUMP_US: Final = 100_000  # further off than this: not drift but another fit, the column starts from it anew
+FEW_PROBES: Final = 5  # a fit of fewer does not replace one of more
 LEAD_IN_US: Final = 1_000_000  # index 0 lies this long before the first sample of the training session
 
 _NO_BOOT: Final = -1
@@ -65,12 +66,34 @@ class LiveGrid:
         self._epoch_us[place] = 0
         self._column_of = {device: column for device, column in self._column_of.items() if column // 2 != place}
 
-    def note_clock(self, device: str, boot: int, fit: ClockFit) -> None:
-        """Use this fit for a boot of a device from now on."""
+    def note_clock(self, device: str, boot: int, fit: ClockFit, *, device_us: int) -> None:
+        """Use this fit for a boot of a device from now on, unless a better one is known that it agrees with.
+
+        Parameters
+        ----------
+        device_us : int
+            A recent time of the device's clock, where the two are compared. [µs]
+        """
+        known = self._fits.get((device, boot))
+        if known is not None and fit.n < min(known.n, FEW_PROBES):
+            apart_us = abs(fit.to_server_us(device_us) - known.to_server_us(device_us))
+            if apart_us < CLOCK_JUMP_US:
+                return
         self._fits[device, boot] = fit
         column = self._column_of.get(device)
         if column is not None and self._boot[column] == boot:
             self._clock_a_us[column], self._clock_b[column] = fit.a_us, fit.b
+
+    def server_us_of(self, device: str, boot: int, device_us: int) -> int | None:
+        """Return the server's UTC of a moment of a device's clock, None where no fit is known. [µs]"""
+        fit = self._fits.get((device, boot))
+        return None if fit is None else fit.to_server_us(device_us)
+
+    def restart(self, device: str) -> None:
+        """Expect another time of a device's clock: its next block is placed anew."""
+        column = self._column_of.get(device)
+        if column is not None:
+            self._boot[column] = _NO_BOOT
 
     def forget_clocks(self, devices: frozenset[str]) -> None:
         """Keep the fits of these devices only."""

@@ -1,0 +1,133 @@
+"""The way of one sample, from the broker to the screens. Read this file first.
+
+```text
+device --MQTT--> BrokerClient.take()        messages as they arrived          devices/broker_client.py
+                   |
+    every 50 ms  LivePipeline.step
+                   |-> Ingest.step          decode, order, tell duplicates    devices/ingest.py
+                   |-> LiveGrid.write       own clocks -> one 100 Hz grid     telerehab/live_grid.py, devices/ring.py
+                   |-> Effects.to_store ->  HotStore commits a group, then    telerehab/hot_store.py
+                   |                        LivePipeline.committed -> ack/1/<device>
+    every 100 ms   '-> LiveSlots.tick       all patients one tick             telerehab/live_slots.py, analytics/live.py
+                         |-> ended repetitions -> table `repetition`          telerehab/main_store.py
+                         '-> one live frame -> live/1/<worker> -> web -> screens   telerehab/live_frame.py
+```
+
+The live view never waits for the disk, the disk never waits for a viewer, and nothing is acknowledged before it is
+committed. Everything here is values in, values out: time is an argument, and `telerehab/roles/ingest.py` owns the
+sockets, threads and transactions.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffects
+from devices.ingest import Ingest
+from devices.ports import Raw
+from devices.wire import Schema
+from telerehab.live_frame import encode_live_frame
+from telerehab.live_grid import as_samples
+from telerehab.live_places import Places
+from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
+
+CAPACITY: Final = 128
+WINDOW_SAMPLES: Final = 1_000
+STEPS_PER_TICK: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effects:
+    """What one step asks its shell to do."""
+
+    to_store: StepEffects
+    """For the hot store, in one piece; when it has no room, `LivePipeline.refused` must hear of it."""
+    outgoing: Sequence[Outgoing]
+    """Acknowledgements, probes and requests to devices."""
+    ended: Sequence[EndedRepetition] = ()
+    """For the table `repetition`."""
+    live_frame: bytes | None = None
+    """For the screens; None between ticks."""
+
+
+class LivePipeline:
+    """The state of the intake and of the live analysis.
+
+    Parameters
+    ----------
+    capacity : int
+        Training sessions that can be analysed at once.
+    window_samples : int
+        Length of the live ring, per sensor.
+    """
+
+    def __init__(self, *, capacity: int = CAPACITY, window_samples: int = WINDOW_SAMPLES) -> None:
+        self.ingest = Ingest(known_devices=())
+        self.slots = LiveSlots(capacity=capacity, window=window_samples)
+        self.tick_count = 0
+        self._step_count = 0
+
+    def follow(self, places: Places) -> None:
+        """Take over what the main database says now: which devices may deliver, who trains with which sensors."""
+        if places.known_devices != self.ingest.known_devices:
+            self.ingest.set_known_devices(places.known_devices)
+            self.slots.grid.forget_clocks(places.known_devices)
+        self.slots.follow(places)
+
+    def step(self, raws: Sequence[Raw], *, now_us: int, is_storing: bool) -> Effects:
+        """Take what has arrived; every second step move the analysis by one tick.
+
+        Parameters
+        ----------
+        raws : sequence of Raw
+            Messages in the order of their arrival; may be empty.
+        now_us : int
+            Server's UTC. [µs]
+        is_storing : bool
+            Whether the store can keep what arrives; screens are told when it cannot.
+        """
+        received = self.ingest.step(raws, now_us)
+        self._learn(received)
+        for batch in received.live:
+            self._show(batch)
+        self._step_count += 1
+        if self._step_count % STEPS_PER_TICK:
+            return Effects(to_store=received, outgoing=received.outgoing)
+        ended = self.slots.tick()
+        entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
+        self.tick_count += 1
+        frame = encode_live_frame(entries, tick=self.tick_count)
+        return Effects(to_store=received, outgoing=received.outgoing, ended=ended, live_frame=frame)
+
+    def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
+        """Note what the store has committed; return the acknowledgements that are due at once."""
+        return self.ingest.committed(keys, now_us=now_us)
+
+    def refused(self, effects: Effects, *, now_us: int) -> None:
+        """Note that the store had no room: these blocks are missing again, and devices will send them again."""
+        keys = [block.key for block in effects.to_store.blocks]
+        keys += [refused.key for refused in effects.to_store.quarantined if refused.key is not None]
+        self.ingest.failed(keys, now_us=now_us)
+
+    def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun], now_us: int) -> None:
+        """Take the order of all streams up from the store; once, before the first step."""
+        self.ingest.restore(stored, lost=lost, now_us=now_us)
+
+    def _learn(self, received: StepEffects) -> None:
+        """Hand on what devices said of their scales and clocks."""
+        for meta in received.device_meta:
+            self.slots.note_meta(meta.device, meta.streams)
+        for fitted in received.clock_fits:
+            self.slots.grid.note_clock(fitted.device, fitted.boot, fitted.fit, device_us=fitted.from_us)
+        for stream_id in received.live_restarts:
+            self.slots.grid.restart(self.ingest.stream_keys[stream_id].device)
+
+    def _show(self, batch: LiveBatch) -> None:
+        """Hand new blocks to the live view, by what they are."""
+        devices = [self.ingest.stream_keys[stream_id].device for stream_id in batch.stream_ids.tolist()]
+        if batch.schema in MOVEMENT_SCHEMAS:
+            self.slots.grid.write(devices, batch.headers, as_samples(batch.rows))
+        elif batch.schema is Schema.HEART:
+            heart_rates = batch.rows["heart_rate"][:, -1].tolist()
+            for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
+                self.slots.note_heart_rate(device, heart_rate, at_us=at_us)

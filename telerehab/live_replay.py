@@ -1,0 +1,90 @@
+"""After a restart: let the stored blocks of open training sessions run through the live analysis again, fast.
+
+So counts, calibration and state are what they would be had intake never stopped; what came while it was down is a gap
+of the live view, and complete in the store. Repetitions found again are written again, which changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.codec import decode_frames
+from telerehab.live_grid import as_samples
+from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
+
+SLICE_US: Final = 100_000
+TICKS_PER_SLICE_MAX: Final = 50
+
+
+class Replay:
+    """The stored movement of open training sessions, in the order of its time.
+
+    Parameters
+    ----------
+    slots : LiveSlots
+        Follows the training sessions already, and knows scales and clock fits.
+    """
+
+    def __init__(self, slots: LiveSlots) -> None:
+        self._slots = slots
+        self._at_us: list[NDArray[np.int64]] = []
+        self._devices: list[str] = []
+        self._headers: list[NDArray[Any]] = []
+        self._samples: list[NDArray[np.int16]] = []
+
+    def add(self, device: str, frames: Iterable[bytes], *, from_us: int) -> None:
+        """Add the frames of one device whose first sample lies at or after `from_us` of the server's clock."""
+        for group in decode_frames(list(frames)).groups:
+            if group.schema not in MOVEMENT_SCHEMAS:
+                continue
+            samples = as_samples(group.rows)
+            at_us = self._server_us(device, group.headers)
+            for block in np.flatnonzero(at_us >= from_us).tolist():
+                self._devices.append(device)
+                self._at_us.append(at_us[block])
+                self._headers.append(group.headers[block : block + 1])
+                self._samples.append(samples[block : block + 1])
+
+    def run(self) -> list[EndedRepetition]:
+        """Run everything through; return the repetitions that ended."""
+        ended: list[EndedRepetition] = []
+        if not self._at_us:
+            return ended
+        at_us = np.array(self._at_us, np.int64)
+        order = np.argsort(at_us, kind="stable")
+        slice_of = (at_us[order] - at_us[order[0]]) // SLICE_US
+        for blocks in np.split(order, np.flatnonzero(np.diff(slice_of)) + 1):
+            self._write(blocks.tolist())
+            ended += self._slots.tick(ticks_max=TICKS_PER_SLICE_MAX)
+        return ended
+
+    def _write(self, blocks: list[int]) -> None:
+        """Write blocks, those of equal length together."""
+        by_length: dict[int, list[int]] = {}
+        for block in blocks:
+            by_length.setdefault(self._samples[block].shape[1], []).append(block)
+        for of_length in by_length.values():
+            self._slots.grid.write(
+                [self._devices[block] for block in of_length],
+                np.concatenate([self._headers[block] for block in of_length]),
+                np.concatenate([self._samples[block] for block in of_length]),
+            )
+
+    def _server_us(self, device: str, headers: NDArray[Any]) -> NDArray[np.int64]:
+        """Return when blocks began by the server's clock; far in the past where the boot has no fit."""
+        grid = self._slots.grid
+        starts = zip(headers["boot"].tolist(), headers["t0_us"].tolist(), strict=True)
+        known = [grid.server_us_of(device, boot, t0_us) for boot, t0_us in starts]
+        return np.array([-1 if at_us is None else at_us for at_us in known], np.int64)
+
+
+def count_again(
+    slots: LiveSlots, frames: Mapping[str, Iterable[bytes]], *, opened_us: Mapping[str, int]
+) -> list[EndedRepetition]:
+    """Replay the frames of each device from when its training session opened; return the repetitions that ended."""
+    replay = Replay(slots)
+    for device, stored in frames.items():
+        replay.add(device, stored, from_us=opened_us[device])
+    return replay.run()

@@ -1,0 +1,205 @@
+"""The role ingest: sockets, threads, transactions and time around `telerehab.live_pipeline`, which decides everything.
+
+Three threads serve one loop: the network's only appends messages, the hot store's only commits groups, the main store's
+only writes repetitions and reads who trains. The loop itself waits for none of them.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from devices.broker_client import BrokerClient
+from devices.clock_sync import ClockFit
+from devices.effects import Outgoing
+from devices.ports import Raw
+from devices.reports import read_meta
+from telerehab.clock import Clock, SystemClock, utc_now
+from telerehab.db.engine import Database, open_database, reading
+from telerehab.db.migrate import is_database_at_head
+from telerehab.db.workers import Heartbeat
+from telerehab.hot_store import (
+    HotStore,
+    read_blocks,
+    read_device_reports,
+    read_lost_gaps,
+    read_newest_clock_fits,
+    read_sequence_runs,
+)
+from telerehab.live_grid import FEW_PROBES
+from telerehab.live_pipeline import LivePipeline
+from telerehab.live_places import Places, read_places, read_repetition_counts
+from telerehab.live_replay import count_again
+from telerehab.live_slots import EndedRepetition
+from telerehab.main_store import MainStore
+from telerehab.roles.process import set_up_logging, wish_to_end
+from telerehab.settings import Settings
+from telerehab.supervision import EXIT_SETTINGS
+
+log = logging.getLogger(__name__)
+
+STEP_NS: Final = 50_000_000
+BEHIND_MAX_NS: Final = 1_000_000_000  # further behind, the schedule starts anew from now
+CLOSE_TIMEOUT_S: Final = 5.0
+CHANGED: Final = "app/1/changed/"
+SUBSCRIPTIONS: Final = ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", f"{CHANGED}#")
+ACK_PERIOD_US: Final = 1_000_000
+
+
+def run(settings: Settings) -> int:
+    """Take in, analyse and store until SIGTERM or SIGINT; return the exit code."""
+    set_up_logging(settings, role="ingest")
+    wish = wish_to_end()
+    database = open_database(settings)
+    if not is_database_at_head(database):
+        log.error("The database has another version than this program: run `telerehab migrate`")
+        return EXIT_SETTINGS
+    clock = SystemClock()
+    intake = Intake(settings, database, clock=clock)
+    try:
+        intake.start()
+        exit_code = intake.run(wish)
+    finally:
+        intake.close()
+        database.close()
+    return exit_code
+
+
+class Intake:
+    """All that the role owns, opened and closed together."""
+
+    def __init__(self, settings: Settings, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._heartbeat = Heartbeat(database.main, role="ingest", clock=clock)
+        self._live_topic = f"live/1/{self._heartbeat.id}"
+        self._pipeline = LivePipeline()
+        self._hot_store = HotStore(database.hot)
+        self._main_store = MainStore(database.main, heartbeat=self._heartbeat, status=self.status, clock=clock)
+        self._client = BrokerClient(
+            settings.mqtt_host,
+            settings.mqtt_port,
+            username="ingest",
+            password=settings.mqtt_password("ingest"),
+            subscriptions=SUBSCRIPTIONS,
+        )
+        self._now_us = 0
+        self._late_step_count = 0
+        self._refused_group_count = 0
+
+    def start(self) -> None:
+        """Take up what the stores know, then connect."""
+        self._heartbeat.register({"state": "starting"})
+        self._tell_time()
+        with reading(self._database.main) as db:
+            places = read_places(db, now=utc_now(self._clock))
+        self._main_store.start()
+        self._hot_store.start()
+        self._main_store.write(restore(self._pipeline, self._database, places, now_us=self._now_us))
+        self._client.start()
+
+    def run(self, wish: threading.Event) -> int:
+        """Make a step every 50 ms; return the exit code."""
+        due_ns = self._clock.monotonic_ns()
+        while not wish.is_set():
+            self._step()
+            if not (self._hot_store.is_alive and self._main_store.is_alive):
+                log.error("a thread of the role has ended: so does the role, to be started anew")
+                return 1
+            due_ns += STEP_NS
+            wait_ns = due_ns - self._clock.monotonic_ns()
+            if wait_ns < -BEHIND_MAX_NS:
+                due_ns -= wait_ns
+            self._late_step_count += wait_ns < 0
+            wish.wait(max(wait_ns, 0) * 1e-9)
+        return 0
+
+    def close(self) -> None:
+        """Store what has arrived, acknowledge it, say goodbye."""
+        self._step()
+        if not self._hot_store.close(timeout_s=CLOSE_TIMEOUT_S):
+            log.warning("not everything could be stored; devices keep it and send it again")
+        acks = self._pipeline.committed(self._hot_store.take_committed(), now_us=self._now_us + ACK_PERIOD_US)
+        self._publish(acks)
+        self._client.close()
+        self._main_store.close(timeout_s=CLOSE_TIMEOUT_S)
+        self._heartbeat.remove()
+
+    def status(self) -> dict[str, Any]:
+        """Return what the heartbeat tells of the role; no personal data."""
+        return {
+            "connected": self._client.is_connected,
+            "storing": self._hot_store.is_storing,
+            "training_sessions": len(self._pipeline.slots.training_sessions),
+            "ticks": self._pipeline.tick_count,
+            "late_steps": self._late_step_count,
+            "blocks_committed": self._hot_store.committed_block_count,
+            "rows_queued": self._hot_store.n_queued_rows,
+            "groups_refused": self._refused_group_count,
+            "commits_refused": self._hot_store.refused_commit_count,
+            "main_refused": self._main_store.refused_count,
+            "messages_dropped": self._client.dropped_count,
+            "resubscribed": self._client.resubscribed_count,
+            "counts": dict(self._pipeline.ingest.counts),
+        }
+
+    def _step(self) -> None:
+        """Take what has arrived, hand on what follows from it."""
+        self._tell_time()
+        pipeline, now_us = self._pipeline, self._now_us
+        places = self._main_store.take_places()
+        if places is not None:
+            pipeline.follow(places)
+        self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
+        effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
+        if not self._hot_store.offer(effects.to_store):
+            self._refused_group_count += 1
+            pipeline.refused(effects, now_us=now_us)
+        if effects.live_frame is not None:
+            self._client.publish(self._live_topic, effects.live_frame)
+        self._publish(effects.outgoing)
+        self._main_store.write(effects.ended)
+        self._client.tend(self._clock.monotonic_ns())
+
+    def _take(self) -> list[Raw]:
+        """Return the messages of devices; those of our own roles only wake the main store."""
+        raws = self._client.take()
+        if any(raw.topic.startswith(CHANGED) for raw in raws):
+            self._main_store.look_again()
+            return [raw for raw in raws if not raw.topic.startswith(CHANGED)]
+        return raws
+
+    def _publish(self, messages: Iterable[Outgoing]) -> None:
+        for message in messages:
+            self._client.publish(message.topic, message.payload, qos=message.qos)
+
+    def _tell_time(self) -> None:
+        """Read the clock; the pipeline's time never runs backwards."""
+        self._now_us = max(self._now_us, self._clock.utc_ns() // 1000)
+
+
+def restore(pipeline: LivePipeline, database: Database, places: Places, *, now_us: int) -> Sequence[EndedRepetition]:
+    """Bring a new pipeline to where the stores are; return the repetitions found again."""
+    with reading(database.hot) as db:
+        pipeline.follow(places)
+        pipeline.restore(read_sequence_runs(db), lost=read_lost_gaps(db), now_us=now_us)
+        slots = pipeline.slots
+        for fit in read_newest_clock_fits(db):
+            clock = ClockFit(a_us=fit.a_us, b=fit.b, rmse_us=fit.rmse_us, n=FEW_PROBES)
+            slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)
+        for device, (meta, _) in read_device_reports(db).items():
+            slots.note_meta(device, read_meta(meta) or {})
+        opened_us = {
+            device: training.opened_us for training in places.trainings for device in training.sensors if device
+        }
+        frames = {
+            device: list(read_blocks(db, device=device, received_from_us=since_us))
+            for device, since_us in opened_us.items()
+        }
+    ended = count_again(slots, frames, opened_us=opened_us)
+    with reading(database.main) as db:
+        counts = read_repetition_counts(db, slots.training_sessions)
+    for training_session, count in counts.items():
+        slots.count_from(training_session, count)
+    log.info("taken up: %d training sessions, %d repetitions", len(slots.training_sessions), len(ended))
+    return ended
