@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from telerehab.api import health, live_sessions, logins, patients, tablet_pairing_codes, training_sessions
+from telerehab.api import health, live_sessions, live_socket, logins, patients, tablet_pairing_codes, training_sessions
 from telerehab.api.dependencies import OWNER, enforce_policy
 from telerehab.api.guards import BODY_MAX_BYTES, Guards
 from telerehab.api.parts import LiveSessionMaker, WebParts
@@ -24,6 +24,7 @@ from telerehab.clock import Clock, SystemClock
 from telerehab.db.changes import Change, Changes
 from telerehab.db.engine import open_database
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.live_fanout import LiveFanout
 from telerehab.media_client import MediaClient
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor
@@ -43,7 +44,8 @@ def create_app(
     Parameters
     ----------
     clock, changes, live_session_maker : optional
-        Stand-ins in tests for the system's clock, the broker and the media worker.
+        Stand-ins in tests for the system's clock, the broker and the media worker. With `changes` given there is no
+        connection to the broker at all, so no live values either.
     static_folder : Path
         Where the front end's build lies.
 
@@ -56,7 +58,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = _open_parts(settings, clock=clock, changes=changes, live_session_maker=live_session_maker)
-        async with opened as app.state.parts:
+        async with opened as (app.state.parts, app.state.live_fanout):
             yield
 
     app = FastAPI(
@@ -71,7 +73,7 @@ def create_app(
     )
     app.add_middleware(Guards, settings=settings)
     add_problem_handlers(app)
-    for module in (logins, patients, live_sessions, training_sessions, tablet_pairing_codes, health):
+    for module in (logins, patients, live_sessions, live_socket, training_sessions, tablet_pairing_codes, health):
         app.include_router(module.router)
     app.include_router(make_pages_router(static_folder))
     app.mount("/assets", make_assets(static_folder))
@@ -86,43 +88,46 @@ async def _open_parts(
     clock: Clock | None,
     changes: Changes | None,
     live_session_maker: LiveSessionMaker | None,
-) -> AsyncIterator[WebParts]:
+) -> AsyncIterator[tuple[WebParts, LiveFanout]]:
     """Open what the web role consists of, and close all of it, also when the start fails midway."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         database = open_database(settings)
         stack.callback(database.close)
+        media = MediaClient(settings, database, clock=clock)
+        stack.push_async_callback(media.aclose)
+        fanout = LiveFanout(settings, database=database, media=media, clock=clock)
+        stack.push_async_callback(fanout.aclose)
+        heartbeat = Heartbeat(database.main, role=OWNER, clock=clock)
+        stack.push_async_callback(_take_away, heartbeat)
         tasks = TaskSupervisor()
         if changes is None:
             broker_changes = changes = BrokerChanges(settings, clock=clock)
             stack.push_async_callback(asyncio.to_thread, broker_changes.close)
+            fanout.start(tasks)
             tasks.start("broker connection", broker_changes.run)
-        stack.push_async_callback(tasks.close)
-        if live_session_maker is None:
-            live_session_maker = media = MediaClient(settings, database, clock=clock)
-            stack.push_async_callback(media.aclose)
-        heartbeat = Heartbeat(database.main, role=OWNER, clock=clock)
         tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
-        stack.push_async_callback(_take_away, heartbeat)
+        stack.push_async_callback(tasks.close)
         pairing_code_key = settings.secret_for("pairing code")
         login_desk = LoginDesk(
             database,
             clock=clock,
             passwords=await asyncio.to_thread(Passwords),
             code_key=pairing_code_key,
-            announce_ended=functools.partial(_announce_ended_login, changes),
+            announce_ended=functools.partial(_tell_of_ended_login, changes, fanout),
         )
-        yield WebParts(
+        parts = WebParts(
             settings=settings,
             clock=clock,
             database=database,
             login_desk=login_desk,
             pairing_code_key=pairing_code_key,
             changes=changes,
-            live_session_maker=live_session_maker,
+            live_session_maker=live_session_maker or media,
             heartbeat=heartbeat,
             tasks=tasks,
         )
+        yield parts, fanout
 
 
 async def _keep_beating(heartbeat: Heartbeat) -> None:
@@ -141,6 +146,7 @@ async def _take_away(heartbeat: Heartbeat) -> None:
         await asyncio.to_thread(heartbeat.remove)
 
 
-def _announce_ended_login(changes: Changes, login_id: UUID) -> None:
-    """Tell that a login ended, so that its socket closes."""
+def _tell_of_ended_login(changes: Changes, fanout: LiveFanout, login_id: UUID) -> None:
+    """Close the socket of a login that ended, here and in other web processes."""
+    fanout.end_login(login_id)
     changes.announce(Change(table="login", id=login_id, version=1))
