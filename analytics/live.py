@@ -25,7 +25,7 @@ from analytics.core.filters import (
 )
 from analytics.core.joint_angles import plane_of_axis
 from analytics.core.orientation import BoolArray, TickOrientation
-from analytics.core.quaternions import FloatArray
+from analytics.core.quaternions import FloatArray, unit
 from analytics.core.segmentation import EndedRepetitions, RepetitionTracker
 from analytics.exercises import EXERCISES, Measure, expected_range_deg
 from analytics.results import ALGORITHM_VERSION, NOT_MEASURED_LIVE, REPETITION_DTYPE, Kind, Phase, Reason
@@ -47,8 +47,11 @@ _SLOT_SHAPES: Final = {
     "is_started": (),
     "was_judged": (),
     "valid_share_sum": (),
+    "clipped_share": (),
     "last_rom_deg": (),
 }
+_TRUST_REASONS: Final = np.array([Reason.DATA_MISSING, Reason.CLIPPED, Reason.AXIS_UNKNOWN], np.uint8)
+_HARDLY: Final = 1e-3  # a share that has died away
 _SLOT_COUNT_SHAPES: Final = {"started_at": (), "clock": ()}
 
 
@@ -57,6 +60,7 @@ class EngineParameters:
     """Limits of the live analysis."""
 
     still_s: float = 3.0
+    calibrating_after_s: float = 0.5  # of stillness: from then on the rest is being measured
     static_bias_max_rad_s: float = math.radians(7.5)
     resettle_s: float = 1.0  # after a gap the angle stays unknown for so long
     angle_cutoff_hz: float = 6.0
@@ -68,6 +72,8 @@ class EngineParameters:
     turned_memory_s: float = 30.0
     turned_min_rad2_s: float = 0.0015  # some 5° for 0.2 s
     completeness_s: float = 10.0
+    trusted_completeness: tuple[float, float] = (0.8, 0.98)  # trust rises from 0 to 1
+    trusted_clipped_share: float = 0.1  # of the ticks; trust falls from 1 to 0
     calibration_old_s: float = 1800.0
 
 
@@ -280,6 +286,7 @@ class Engine:
         saved = [state.take(masks.frozen_columns) for state in self._per_column]
         saved_slots = [state.take(masks.frozen_slots) for state in self._per_slot]
         self._scale_signals(raw)
+        self._follow_clipping(raw, masks)
         present = self._handle_missing(valid, masks)
         signals = self._signals.reshape(6, self.n, -1)
         mean = signals.mean(axis=1)
@@ -292,7 +299,7 @@ class Engine:
         ended = self._tracker.advance(progress, judged, begins_anew)
         rows = self._rows(ended)
         self._show(angle, judged, masks)
-        self._start_still_slots(signals, mean, present, masks)
+        self._start_still_slots(mean, present, masks)
         for state, columns in zip(self._per_column, saved, strict=True):
             state.put(masks.frozen_columns, columns)
         for state, columns in zip(self._per_slot, saved_slots, strict=True):
@@ -313,6 +320,14 @@ class Engine:
         """Transpose to (6, n, 2, capacity), series contiguous, and apply the scales."""
         by_axis = raw.reshape(self.capacity, 2, 6, self.n).transpose(2, 3, 1, 0)
         np.multiply(by_axis, self._scale, out=self._signals)
+
+    def _follow_clipping(self, raw: npt.NDArray[np.int16], masks: _Masks) -> None:
+        """Keep the share of ticks in which a sensor stood at the limit of its range."""
+        limits = np.iinfo(np.int16)
+        clipped = (raw.max(axis=(1, 2)) == limits.max) | (raw.min(axis=(1, 2)) == limits.min)
+        at_limit = (clipped.reshape(-1, 2).T & self._is_required).any(axis=0)
+        share = self._slots["clipped_share"]
+        share += (at_limit - share) * (masks.slots / self._window_ticks)
 
     def _handle_missing(self, valid: npt.NDArray[np.bool_], masks: _Masks) -> BoolArray:
         """Fill short gaps, mark long ones, keep the completeness; return which columns have the whole tick."""
@@ -352,9 +367,9 @@ class Engine:
         lost = (c["is_lost"] > 0).reshape(2, -1)
         whole = (present.reshape(2, -1) | ~self._is_required).all(axis=0)
         back = lost.any(axis=0) & whole & masks.slots
-        both = np.tile(back, 2)
-        np.copyto(c["is_lost"], 0, where=both)
-        self._orientation.restart(both, mean[:3], settled=~both, known_bias=both)
+        both = np.flatnonzero(np.tile(back, 2))
+        c["is_lost"][both] = 0
+        self._orientation.restart(both, mean[:3, both], is_settled=False, keeps_bias=True)
 
     def _known_columns(self) -> BoolArray:
         """Return the columns whose samples mean something: started, and not lost."""
@@ -439,44 +454,48 @@ class Engine:
             block[:n] = moved[:n]
         return block[:n]
 
-    def _start_still_slots(self, signals: FloatArray, mean: FloatArray, present: BoolArray, masks: _Masks) -> None:
+    def _start_still_slots(self, mean: FloatArray, present: BoolArray, masks: _Masks) -> None:
         """Start the slots whose sensors have been still for long enough; they take part from the next tick on."""
-        c, p, slots = self._columns, self.parameters, self._slots
-        usable = present & masks.columns & (c["is_lost"] == 0)
+        p, slots = self.parameters, self._slots
+        usable = present & masks.columns & (self._columns["is_lost"] == 0)
         still_ticks = self._gate.advance(mean, self._gyro_range, usable)
         still_mean = self._gate.mean()
         bias = still_mean[3:]
         small_bias = ((bias * bias).sum(axis=0) < p.static_bias_max_rad_s**2).reshape(2, -1)
         not_required = ~self._is_required
         shortest = np.where(not_required, self._still_ticks, still_ticks.reshape(2, -1)).min(axis=0)
-        waiting = masks.slots & (slots["is_started"] == 0)
-        still = shortest >= self._still_ticks
-        starts = waiting & still & (small_bias | not_required).all(axis=0)
-        both = np.tile(starts, 2) & self._is_required.reshape(-1)
-        everyone = np.ones(both.shape, bool)
-        self._orientation.restart(both, still_mean[:3], settled=everyone, known_bias=~everyone)
-        up = self._orientation.state["up_inertial"]
-        sagittal = np.tile(self._is_sagittal, 2)
-        axis, is_sure = axis_from_pose(up, self._worn_axis.reshape(3, -1), sagittal)
-        weight = np.where(is_sure, p.axis_pose_moment, p.axis_guess_moment)
-        np.copyto(c["static_bias_rad_s"], bias, where=both)
-        np.copyto(c["up_static"], up, where=both)
-        np.copyto(c["axis"], axis, where=both)
-        np.copyto(c["axis_prior"], axis, where=both)
-        np.copyto(c["axis_prior_weight"], weight, where=both)
-        np.copyto(c["axis_moments"], 0, where=both)
-        np.copyto(c["turned"], 0, where=both)
-        np.copyto(slots["is_started"], 1, where=starts)
-        np.copyto(slots["angle_filter"], 0, where=starts)
-        np.copyto(self._slot_counts["started_at"], self._slot_counts["clock"], where=starts)
-        self._tracker.open(starts)
-        calibrating = shortest * self._tick_s >= 0.5
         waits = masks.slots & (slots["is_started"] == 0)
-        self.phase[:] = np.where(waits, np.where(calibrating, Phase.CALIBRATING, Phase.WAITING_STILL), self.phase)
-        why = np.where(still, Reason.BIAS_TOO_LARGE, np.where(calibrating, Reason.NONE, Reason.NOT_STILL))
-        missing = (usable.reshape(2, -1) | not_required).all(axis=0)
-        why = np.where(missing, why, Reason.DATA_MISSING)
-        self.reason[:] = np.where(waits, why, self.reason)
+        is_still = shortest >= self._still_ticks
+        starts = waits & is_still & (small_bias | not_required).all(axis=0)
+        self._start(starts, still_mean)
+        waits &= ~starts
+        calibrating = shortest * self._tick_s >= p.calibrating_after_s
+        phase = np.where(calibrating, Phase.CALIBRATING, Phase.WAITING_STILL)
+        np.copyto(self.phase, phase.astype(np.uint8), where=waits)
+        reason = np.where(is_still, Reason.BIAS_TOO_LARGE, np.where(calibrating, Reason.NONE, Reason.NOT_STILL))
+        whole = (usable.reshape(2, -1) | not_required).all(axis=0)
+        reason = np.where(whole, reason, Reason.DATA_MISSING)
+        np.copyto(self.reason, reason.astype(np.uint8), where=waits)
+
+    def _start(self, starts: BoolArray, still_mean: FloatArray) -> None:
+        """Take bias, static pose and a first axis from the rest that has just been seen."""
+        c, p, slots, counts = self._columns, self.parameters, self._slots, self._slot_counts
+        columns = np.flatnonzero(np.tile(starts, 2) & self._is_required.reshape(-1))
+        mean = still_mean[:, columns]
+        self._orientation.restart(columns, mean[:3], is_settled=True, keeps_bias=False)
+        up = unit(mean[:3])
+        worn = self._worn_axis.reshape(3, -1)[:, columns]
+        axis, is_sure = axis_from_pose(up, worn, np.tile(self._is_sagittal, 2)[columns])
+        c["static_bias_rad_s"][:, columns] = mean[3:]
+        c["up_static"][:, columns] = up
+        c["axis"][:, columns] = c["axis_prior"][:, columns] = axis
+        c["axis_prior_weight"][columns] = np.where(is_sure, p.axis_pose_moment, p.axis_guess_moment)
+        c["axis_moments"][:, columns] = 0
+        c["turned"][columns] = 0
+        slot = np.flatnonzero(starts)
+        slots["is_started"][slot] = 1
+        counts["started_at"][slot] = counts["clock"][slot]
+        self._tracker.open(starts)
 
     def _show(self, angle: FloatArray, judged: BoolArray, masks: _Masks) -> None:
         """Write what others read; slots that were not ready keep all but the angle."""
@@ -490,28 +509,32 @@ class Engine:
         np.copyto(self.completeness, self._last_completeness, where=taken)
         phase = np.where(judged, self._tracker.phase, Phase.CALIBRATING)
         np.copyto(self.phase, phase.astype(np.uint8), where=taken & started)
-        _, calibration, trust = self._trust_parts()
+        completeness, clipping, calibration = parts = self._trust_parts()
+        trust = parts.min(axis=0)
         age_s = (counts["clock"] - counts["started_at"]) / self.sampling_rate_hz
         reason = np.where(calibration < 1, Reason.AXIS_UNKNOWN, Reason.NONE)
         reason = np.where(age_s > p.calibration_old_s, Reason.CALIBRATION_OLD, reason)
-        reason = np.where((self._last_completeness < 0.98) | ~judged, Reason.DATA_MISSING, reason)
+        reason = np.where(clipping < 1, Reason.CLIPPED, reason)
+        reason = np.where((completeness < 1) | ~judged, Reason.DATA_MISSING, reason)
         np.copyto(self.reason, reason.astype(np.uint8), where=taken & started)
         np.copyto(self.trust, np.where(judged, trust, 0), where=taken & started)
 
-    def _trust_parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return completeness part, calibration part and the smaller of them, shape (capacity,) each."""
+    def _trust_parts(self) -> FloatArray:
+        """Return completeness, clipping and calibration, each 0 to 1, shape (3, capacity); trust is the least."""
         p, c, counts = self.parameters, self._columns, self._slot_counts
-        completeness = np.clip((self._last_completeness - 0.8) / 0.18, 0, 1)
+        none, full = p.trusted_completeness
+        completeness = np.clip((self._last_completeness - none) / (full - none), 0, 1)
+        clipping = np.clip(1 - (self._slots["clipped_share"] - _HARDLY) / p.trusted_clipped_share, 0, 1)
         moment = c["axis_moments"][:3].sum(axis=0).reshape(2, -1)[1]
         known = (moment >= p.axis_known_moment) | self._is_tilt
         old = counts["clock"] - counts["started_at"] > p.calibration_old_s * self.sampling_rate_hz
         calibration = np.where(known, 1.0, 0.6) * np.where(old, 0.8, 1.0)
-        return completeness, calibration, np.minimum(completeness, calibration)
+        return np.stack([completeness, clipping, calibration])
 
     def _rows(self, ended: EndedRepetitions) -> npt.NDArray[Any]:
         slot = ended.slot
         rows = np.zeros(slot.shape, REPETITION_DTYPE)
-        completeness, calibration, trust = self._trust_parts()
+        parts = self._trust_parts()[:, slot]
         direction, neutral = self._direction[slot], self._neutral_deg[slot]
         for name in NOT_MEASURED_LIVE:
             rows[name] = np.nan
@@ -526,12 +549,9 @@ class Engine:
         rows["down_s"] = (ended.stop - ended.last_slow) / self.sampling_rate_hz
         rows["peak_speed_deg_s"] = ended.peak_speed_deg_s
         rows["kind"] = Kind.UNKNOWN
-        rows["trust"], rows["trust_completeness"], rows["trust_calibration"] = (
-            trust[slot],
-            completeness[slot],
-            calibration[slot],
-        )
-        rows["reason"] = np.where(completeness[slot] < calibration[slot], Reason.DATA_MISSING, Reason.NONE)
+        rows["trust"] = parts.min(axis=0)
+        rows["trust_completeness"], rows["trust_clipping"], rows["trust_calibration"] = parts
+        rows["reason"] = np.where(rows["trust"] < 1, _TRUST_REASONS[parts.argmin(axis=0)], Reason.NONE)
         rows["algorithm_version"] = ALGORITHM_VERSION
         self._slots["last_rom_deg"][slot] = ended.rom_deg
         return rows

@@ -65,6 +65,7 @@ REPETITION_DTYPE: Final = np.dtype(
         ("reason", "u1"),
         ("trust", "<f4"),
         ("trust_completeness", "<f4"),
+        ("trust_clipping", "<f4"),
         ("trust_calibration", "<f4"),
         ("score", "<f4"),
         ("algorithm_version", "<u2"),

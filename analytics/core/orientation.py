@@ -20,7 +20,15 @@ import numpy.typing as npt
 
 from analytics.core.columns import Columns
 from analytics.core.filters import advance_filter, block_form, rest_state, time_constant_lowpass
-from analytics.core.quaternions import FloatArray, multiply, rotate, rotate_inverse, shortest_rotation, step_quaternion
+from analytics.core.quaternions import (
+    FloatArray,
+    multiply,
+    rotate,
+    rotate_inverse,
+    shortest_rotation,
+    step_quaternion,
+    unit,
+)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -110,40 +118,42 @@ class TickOrientation:
         self._up_inertial, self._up_sensor = new(3, n), new(3, n)
         self._matrices = new(9, 2)
 
-    def restart(self, columns: BoolArray, accel_m_s2: FloatArray, *, settled: BoolArray, known_bias: BoolArray) -> None:
-        """Let columns begin anew, each as if it had rested so far.
+    def restart(
+        self, columns: npt.NDArray[np.intp], accel_m_s2: FloatArray, *, is_settled: bool, keeps_bias: bool
+    ) -> None:
+        """Let columns begin anew, each as if it had rested so far; the others notice nothing.
 
         Parameters
         ----------
-        columns : ndarray of bool, shape (n_series,)
-            Which begin.
-        accel_m_s2 : ndarray, shape (3, n_series)
+        columns : ndarray of int, shape (n_columns,)
+        accel_m_s2 : ndarray, shape (3, n_columns)
             Mean specific force to begin from. [m/s²]
-        settled : ndarray of bool, shape (n_series,)
-            True where that mean was taken over a rest; the others replace it by a running mean for the filter's time
-            constant.
-        known_bias : ndarray of bool, shape (n_series,)
-            True where bias and covariance are kept.
+        is_settled : bool
+            True if that mean was taken over a rest; otherwise a running mean replaces it for the time constant of the
+            filter.
+        keeps_bias : bool
+            Whether bias and covariance stay as they are; otherwise the gyroscope's bias has just been subtracted.
         """
-        s = self.state
-        up = accel_m_s2 / np.maximum(np.sqrt((accel_m_s2 * accel_m_s2).sum(axis=0)), _TINY)
+        s, c = self.state, columns
+        up = unit(accel_m_s2)
         upright = shortest_rotation(up, np.broadcast_to(_upwards(up.dtype), up.shape))
-        np.copyto(s["strapdown"], _identity(up.dtype), where=columns)
-        np.copyto(s["inclination"], upright, where=columns)
-        np.copyto(s["up_inertial"], up, where=columns)
-        np.copyto(s["bias_rad_s"], 0, where=columns & ~known_bias)
-        np.copyto(s["covariance"], self._start_covariance, where=columns & ~known_bias & ~settled)
-        np.copyto(s["covariance"], self._rested_covariance, where=columns & ~known_bias & settled)
-        np.copyto(s["rest_time_s"], 0, where=columns)
-        np.copyto(s["settle_sum"], 0, where=columns)
-        np.copyto(s["settle_ticks"], np.where(settled, 2 * self._settle_ticks, 0), where=columns)
-        np.copyto(s["accel_filter"], accel_m_s2[:, None] * self._accel_rest, where=columns)
-        np.copyto(s["rest_filter"][:3], s["bias_rad_s"][:, None] * self._rest_rest, where=columns)
-        np.copyto(s["rest_filter"][3:], accel_m_s2[:, None] * self._rest_rest, where=columns)
+        s["strapdown"][:, c] = _identity(up.dtype)
+        s["inclination"][:, c] = upright
+        s["up_inertial"][:, c] = up
+        if not keeps_bias:
+            s["bias_rad_s"][:, c] = 0
+            s["covariance"][:, c] = self._rested_covariance if is_settled else self._start_covariance
+        s["rest_time_s"][c] = 0
+        s["settle_sum"][:, c] = 0
+        s["settle_ticks"][c] = 2 * self._settle_ticks if is_settled else 0
+        bias = s["bias_rad_s"][:, c]
+        s["accel_filter"][..., c] = accel_m_s2[:, None] * self._accel_rest
+        s["rest_filter"][:3, :, c] = bias[:, None] * self._rest_rest
+        s["rest_filter"][3:, :, c] = accel_m_s2[:, None] * self._rest_rest
         rotation = np.stack(_rotation_matrix(upright))
-        turned = _matrix_times_vector(rotation, s["bias_rad_s"])
-        np.copyto(s["motion_filter"][:9], rotation[:, None] * self._motion_rest, where=columns)
-        np.copyto(s["motion_filter"][9:], turned[:2, None] * self._motion_rest, where=columns)
+        turned = _matrix_times_vector(rotation, bias)
+        s["motion_filter"][:9, :, c] = rotation[:, None] * self._motion_rest
+        s["motion_filter"][9:, :, c] = turned[:2, None] * self._motion_rest
 
     def advance(self, gyro_rad_s: FloatArray, accel_m_s2: FloatArray) -> FloatArray:
         """Move all columns by one tick.
@@ -199,10 +209,9 @@ class TickOrientation:
 
     def _start_columns_at_rest(self) -> None:
         n_series = self.state["rest_time_s"].shape[0]
-        everyone = np.ones(n_series, bool)
         accel = np.zeros((3, n_series), self.state["strapdown"].dtype)
         accel[2] = 9.81
-        self.restart(everyone, accel, settled=everyone, known_bias=~everyone)
+        self.restart(np.arange(n_series), accel, is_settled=True, keeps_bias=False)
 
     def _integrate(self, gyro_rad_s: FloatArray) -> FloatArray:
         s, one = self.state, self._one
