@@ -351,7 +351,7 @@ def _rotation_matrix(quaternion: FloatArray) -> list[FloatArray]:
 
 def _matrix_times_vector(matrix: FloatArray, vector: FloatArray) -> FloatArray:
     """Multiply matrices of three columns, shape (3 m, n_series), with vectors, shape (3, n_series)."""
-    rows = matrix.reshape(-1, 3, matrix.shape[-1])
+    rows = matrix.reshape(len(matrix) // 3, 3, matrix.shape[-1])
     product: FloatArray = rows[:, 0] * vector[0] + rows[:, 1] * vector[1] + rows[:, 2] * vector[2]
     return product
 
