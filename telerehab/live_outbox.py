@@ -135,13 +135,17 @@ class Outbox:
     def _wake_up(self) -> None:
         self._wake.set()
 
+    def _wake_again(self) -> None:
+        self._wake_later = None
+        self._wake_up()
+
     def _take_frame(self) -> bytes | None:
         """Return the newest values as one frame; None when there are none or the page shall not have any now."""
         now_ns = self._clock.monotonic_ns()
         wait_s = FRAME_INTERVAL_S - (now_ns - self._frame_sent_ns) / _NS_PER_S
         if wait_s > 0:
-            if self._wake_later is None or self._wake_later.when() <= asyncio.get_running_loop().time():
-                self._wake_later = asyncio.get_running_loop().call_later(wait_s, self._wake_up)
+            if self._wake_later is None:
+                self._wake_later = asyncio.get_running_loop().call_later(wait_s, self._wake_again)
             return None
         if self.silence_s() > VALUES_HELD_AFTER_S:
             return None

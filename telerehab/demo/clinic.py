@@ -74,6 +74,8 @@ class DemoHome:
             "shard": self.shard,
             "exercise": self.exercise,
             "side": self.side,
+            "repetitions": None,
+            "start_at": None,
             "devices": devices,
         }
 
