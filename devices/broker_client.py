@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Any, Final, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -19,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from devices.ports import Raw
 
 log = logging.getLogger(__name__)
+paho_log = logging.getLogger(f"{__name__}.paho")
 
 ECHO_PERIOD_NS: Final = 1_000_000_000
 DEAF_AFTER_NS: Final = 2_000_000_000
@@ -96,6 +98,7 @@ class BrokerClient:
         self._is_subscribed = False
         self._is_started = self._is_closed = False
         self._replaced: list[Client] = []
+        self._thread: Thread | None = None
         self.dropped_count = 0
         self.refused_publish_count = 0
         self.resubscribed_count = 0
@@ -168,9 +171,10 @@ class BrokerClient:
         """
         if not self._is_started or self._is_closed:
             return
-        if self._client.loop_start() == MQTTErrorCode.MQTT_ERR_SUCCESS:  # refused while the thread lives
+        if self._thread is None or not self._thread.is_alive():
             self.thread_restart_count += 1
-            log.error("the network thread had died and was started again")
+            log.error("the network thread has died")
+            self._replace()  # the old client may have stopped within a message, which would end a new thread as well
         if not self._client.is_connected():
             return
         if self._has_echo and now_ns - self._last_echo_sent_ns >= ECHO_PERIOD_NS:
@@ -186,6 +190,7 @@ class BrokerClient:
             self.resubscribe()
             self._last_echo_sent_ns = now_ns - ECHO_PERIOD_NS
         elif since_resubscribed_ns >= REPLACE_AFTER_NS and self._has_heard_itself:
+            log.warning("the connection stays deaf: connecting anew")
             self._replace()
 
     def close(self) -> None:
@@ -209,7 +214,7 @@ class BrokerClient:
         client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
         client.max_queued_messages_set(MAX_QUEUED_MESSAGES)
         client.suppress_exceptions = True  # else one in a callback would end the thread
-        client.enable_logger(log)
+        client.enable_logger(paho_log)
         client.on_connect = self._when_connected
         client.on_disconnect = self._when_disconnected
         client.on_subscribe = self._when_subscribed
@@ -222,9 +227,9 @@ class BrokerClient:
         else:
             self._client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
+        self._thread = self._client._thread  # paho shows it nowhere, and forgets it when it dies
 
     def _replace(self) -> None:
-        log.warning("the connection stays deaf: connecting anew")
         self.replaced_count += 1
         old = self._client
         old.disconnect()  # its thread ends by itself; `close` waits for it

@@ -81,7 +81,7 @@ class EmbeddedBroker:
             listeners={"default": ListenerConfig(bind=f"{host}:{self._port}")},
             plugins={f"{__name__}.AccessPlugin": {"credentials": self._credentials}},
         )
-        broker = Broker(config)
+        broker = _Broker(config)
         try:
             await broker.start()
         except BrokerError as error:
@@ -94,6 +94,25 @@ class EmbeddedBroker:
         if self._broker is not None:
             broker, self._broker = self._broker, None
             await broker.shutdown()
+
+
+class _Broker(Broker):  # type: ignore[misc]
+    """amqtt, but a client gets retained messages only of what it has subscribed to and may read.
+
+    Without this, every client that connects is sent all retained messages that match anybody's subscription.
+    """
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        topic_filter, qos = subscription
+        handler = self._get_handler(session)
+        is_own = any(session is subscriber for subscriber, _ in self._subscriptions.get(topic_filter, ()))
+        if handler is None or not is_own:
+            return
+        for topic, retained in list(self._retained_messages.items()):
+            if self._matches(topic, topic_filter) and await self._topic_filtering(session, topic, Action.RECEIVE):
+                await handler.mqtt_publish(topic, retained.data, min(qos, retained.qos or 0), retain=True)
 
 
 class AccessPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
@@ -111,7 +130,13 @@ class AccessPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
         if not username or not password:
             return False
         credentials: Credentials = self.config.credentials
-        return credentials.role_of(username) is not None and credentials.may_log_in(username, password)
+        role = credentials.role_of(username)
+        if role is None or not credentials.may_log_in(username, password):
+            return False
+        # amqtt publishes a last will without asking whether its client may
+        return not session.will_topic or is_allowed(
+            role, session.will_topic, name=username, client_id=session.client_id or "", is_writing=True
+        )
 
     async def topic_filtering(
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
