@@ -157,6 +157,17 @@ class ForwardingConnection:
             raise SdpRefusedError(f"the offer cannot be answered: {type(error).__name__}") from error
         return self._peer.localDescription.sdp
 
+    async def offer(self, kinds: Sequence[Kind]) -> str:
+        """Play the client instead: offer to receive these, as a benchmark's or a test's viewer does."""
+        for kind in kinds:
+            self._peer.addTransceiver(kind, direction="recvonly")
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        return self._peer.localDescription.sdp
+
+    async def accept(self, sdp: str) -> None:
+        """Take the answer to what was offered."""
+        await self._peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
+
     def tick(self, now_ns: int) -> None:
         """Repeat open requests and send the reports that are due; call every 100 ms."""
         for receiver in self.receivers:

@@ -18,7 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from sessions.media.aiortc_engine import AiortcEngine
 from sessions.media.compat import Addresses, ForwardingConnection
-from sessions.media.engine import Kind, Seat, slot_kind
+from sessions.media.engine import Seat, slot_kind
 from sessions.media.forward import Codec, ForwardReceiver
 from sessions.media.packet import Packet, starts_key_frame
 
@@ -32,20 +32,20 @@ class Clip:
     key_frames: Sequence[int]
 
 
-def make_clip(*, seconds: float = 2.0, width: int = 320, height: int = 240, bitrate_bps: int = 400_000) -> Clip:
+def make_clip(*, seconds: float = 2.0, width: int = 320, height: int = 240, bitrate_bps: int = 700_000) -> Clip:
     """Encode moving noise as VP8, a key frame each second."""
     context = av.CodecContext.create("libvpx", "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt, context.bit_rate = width, height, "yuv420p", bitrate_bps
     context.time_base, context.framerate, context.gop_size = Fraction(1, FPS), Fraction(FPS), FPS
-    context.options = {"cpu-used": "8", "deadline": "realtime", "lag-in-frames": "0"}
+    context.options = {"cpu-used": "-6", "deadline": "realtime", "lag-in-frames": "0"}
     generator = np.random.default_rng(1)
     background = generator.integers(60, 180, (height // 8, width // 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     encoded: list[tuple[bytes, bool]] = []
     for index in range(round(seconds * FPS)):
         picture = background.copy()
         x, y = (index * 5) % (width - 64), (index * 3) % (height - 64)
-        picture[y : y + 64, x : x + 64] = generator.integers(0, 255, (64, 64), dtype=np.uint8)
+        picture[y : y + 64, x : x + 64] = generator.integers(80, 190, (64, 64), dtype=np.uint8)
         planes = np.vstack([picture, np.full((height // 2, width), 128, np.uint8)])
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = index, Fraction(1, FPS)
@@ -157,17 +157,14 @@ class Viewer:
 
     async def subscribe(self, engine: AiortcEngine, seat: Seat) -> str:
         assert await engine.begin_subscribe(seat, self._names) is None
-        peer: RTCPeerConnection = self._connection._peer
-        for name in self._names:
-            kind: Kind = slot_kind(name)
-            peer.addTransceiver(kind, direction="recvonly")
-            received = ReceivedSlot(self._connection.receivers[-1])
-            received.receiver.taps.append(received.keep)
+        offer = await self._connection.offer([slot_kind(name) for name in self._names])
+        for name, receiver in zip(self._names, self._connection.receivers, strict=True):
+            received = ReceivedSlot(receiver)
+            receiver.taps.append(received.keep)
             self.slots[name] = received
-        await peer.setLocalDescription(await peer.createOffer())
-        answer = await engine.finish_subscribe(seat, peer.localDescription.sdp)
+        answer = await engine.finish_subscribe(seat, offer)
         assert answer is not None
-        await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await self._connection.accept(answer)
         return answer
 
     async def close(self) -> None:
