@@ -99,6 +99,7 @@ def _fleet(options: argparse.Namespace) -> Fleet:
             block_samples=options.block,
             still_s=options.still,
             seconds=options.seconds,
+            drain_s=options.drain,
             faults=LinkFaults(loss=options.loss, duplicates=options.duplicates, corrupt=options.corrupt),
             gyro_bias_deg_s=options.gyro_bias,
             misplacement_max_deg=options.misplacement,
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--homes", type=Path, required=True, metavar="FILE", help="homes and devices with their credentials (JSON)")
     add("--truth", type=Path, required=True, metavar="DIR", help="where to write what really happened")
     add("--seconds", type=_at_least_0, metavar="S", help="stop sampling after so long (default: never)")
+    add("--drain", type=_at_least_0, default=10.0, metavar="S", help="then wait for answers so long (default: 10)")
     add("--seed", type=int, default=1)
     add("--block", type=_block, default=10, metavar="N", help="samples in a block at 100 Hz (default: 10)")
     add("--still", type=_at_least_0, default=6.0, metavar="S", help="length of the still start (default: 6)")

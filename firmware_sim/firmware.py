@@ -7,7 +7,7 @@ server answers and slowly while it does not.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ RESEND_ROUND_SILENT_NS: Final = RESEND_AFTER_NS
 BACKFILL_AGE_NS: Final = 2 * _S_NS
 KEPT_MAX_NS: Final = 1500 * _S_NS
 STATE_EVERY_NS: Final = 15 * _S_NS
+STATE_AFTER_DROP_NS: Final = _S_NS
 PROBES_FOR_CLOCK_FLAG: Final = 5
 BLOCK_SAMPLES_MAX: Final = 500
 BATTERY_AT_START: Final = 0.96
@@ -124,7 +125,7 @@ class Firmware:
         }
         self._is_connected = False
         self._is_sampling = True
-        self._has_heard_answer = False
+        self._answered_ns: int | None = None
         self._next_round_ns = 0
         self._next_state_ns = 0
 
@@ -178,7 +179,7 @@ class Firmware:
         try:
             content = json.loads(payload)
             if topic == ack_topic(self.name):
-                self._acknowledge(content)
+                self._acknowledge(content, now_ns)
             elif topic == command_topic(self.name, "resend"):
                 self._mark_for_resending(content, now_ns)
             elif topic == command_topic(self.name, "rate"):
@@ -212,7 +213,7 @@ class Firmware:
             for state in self._streams.values():
                 block = state.stream.take_rest(now_us)
                 if block is not None:
-                    self._keep(state, block, now_ns, produced, outgoing)
+                    self._keep(state, replace(block, is_last=True), now_ns, produced, outgoing)
         return produced, outgoing
 
     def tend(self, now_ns: int) -> list[Outgoing]:
@@ -307,16 +308,12 @@ class Firmware:
                 if kept.sent_ns is None or now_ns - kept.sent_ns >= RESEND_AFTER_NS:
                     outgoing.append(self._send(kept, now_ns, again=True))
         self.tally.resent += len(outgoing)
-        if outgoing:
-            self._next_round_ns = now_ns + (
-                RESEND_ROUND_ANSWERED_NS if self._has_heard_answer else RESEND_ROUND_SILENT_NS
-            )
-            self._has_heard_answer = False
-        else:
-            self._next_round_ns = now_ns + RESEND_ROUND_ANSWERED_NS
+        is_answered = self._answered_ns is not None and now_ns - self._answered_ns < RESEND_AFTER_NS
+        is_slow = outgoing and not is_answered
+        self._next_round_ns = now_ns + (RESEND_ROUND_SILENT_NS if is_slow else RESEND_ROUND_ANSWERED_NS)
         return outgoing
 
-    def _acknowledge(self, content: object) -> None:
+    def _acknowledge(self, content: object, now_ns: int) -> None:
         """Free what the watermarks cover: `[[boot, stream, next expected sequence], ...]`."""
         if not isinstance(content, list):
             raise TypeError
@@ -332,14 +329,15 @@ class Firmware:
             for sequence in covered:
                 del state.kept[sequence]
             self.tally.acknowledged += len(covered)
-            self._has_heard_answer = True
+            self._answered_ns = now_ns
+            self._next_round_ns = min(self._next_round_ns, now_ns + RESEND_ROUND_ANSWERED_NS)
 
     def _mark_for_resending(self, content: dict[str, Any], now_ns: int) -> None:
         """Let the next round send `[from, to)` of a stream, whenever it was sent last."""
         state = self._streams.get(content["stream"])
         if state is None or content["boot"] != self._config.boot:
             return
-        asked = range(int(content["from"]), min(int(content["to"]), state.next_sequence))
+        asked = range(max(0, int(content["from"])), min(int(content["to"]), state.next_sequence))
         for sequence in [each for each in asked if each in state.kept][: int(content.get("credit", RESEND_CREDIT))]:
             state.kept[sequence].sent_ns = None
             self._next_round_ns = now_ns
@@ -366,6 +364,7 @@ class Firmware:
                     break
                 del state.kept[oldest]
                 self.tally.dropped += 1
+                self._next_state_ns = min(self._next_state_ns, now_ns + STATE_AFTER_DROP_NS)
 
     def _state(self, now_ns: int) -> dict[str, Any]:
         hours = (self._clock.to_device_us(now_ns) - self._clock.offset_us) / 3.6e9

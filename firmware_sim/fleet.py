@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 SAMPLING_RATE_HZ: Final = 100.0
 STRETCH_SAMPLES: Final = 200
-DRAIN_MAX_S: Final = 10.0
 FIRMWARE_VERSION: Final = "sim-1.0"
 _TEND_EVERY_NS: Final = 50_000_000
 _PROGRESS_EVERY_NS: Final = 10_000_000_000
@@ -53,6 +52,7 @@ class FleetOptions:
     block_samples: int = 10
     still_s: float = 6.0
     seconds: float | None = None
+    drain_s: float = 10.0
     faults: LinkFaults = field(default_factory=LinkFaults)
     gyro_bias_deg_s: float = 0.5
     misplacement_max_deg: float = 8.0
@@ -186,7 +186,7 @@ class Fleet:
         for device in self._devices:
             device.stop(now_ns)
         log.info("stopped; waiting until the kept blocks are acknowledged")
-        deadline_ns = now_ns + round(DRAIN_MAX_S * 1e9)
+        deadline_ns = now_ns + round(self._options.drain_s * 1e9)
         self._loop(lambda now_ns: self._n_kept() == 0 or now_ns >= deadline_ns, writes_truth=False)
         return self._n_kept() == 0
 

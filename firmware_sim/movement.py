@@ -392,9 +392,9 @@ def minimum_jerk(share_of_time: FloatArray) -> tuple[FloatArray, FloatArray, Flo
 
     Examples
     --------
-    >>> way, rate, acceleration = minimum_jerk(np.array([-1.0, 0.5, 2.0]))
-    >>> way.tolist(), rate.tolist(), acceleration.tolist()
-    ([0.0, 0.5, 1.0], [0.0, 1.875, 0.0], [0.0, 0.0, 0.0])
+    >>> way, rate, acceleration = minimum_jerk(np.array([-1.0, 0.25, 0.5, 2.0]))
+    >>> way.tolist(), rate.max().tolist(), acceleration.max().tolist()
+    ([0.0, 0.103515625, 0.5, 1.0], 1.875, 5.625)
     """
     u = np.clip(share_of_time, 0.0, 1.0)
     rest = 1.0 - u
