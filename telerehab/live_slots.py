@@ -3,6 +3,9 @@
 A tick moves every slot whose sensors both have ten more samples. A slot that has fallen behind gets a second tick; one
 that is more than a second behind (a sensor was silent) jumps to the newest samples, and the engine is told of the gap.
 A slot without new samples keeps its state and is still shown, with growing age and unknown angles.
+
+Blocks and ticks are both ten samples long. When a clock slips by a sample, up to nine samples stay behind at every tick
+and make all values older; while nobody moves they are skipped.
 """
 
 import logging
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.live import Engine
-from analytics.results import Reason
+from analytics.results import Phase, Reason
 from devices.reports import StreamMeta
 from devices.wire import Schema
 from telerehab import live_frame
@@ -30,6 +33,8 @@ N: Final = live_frame.N_SAMPLES_PER_TICK
 TICKS_MAX: Final = 2  # per call: the regular one, and one to catch up
 LAG_MAX_SAMPLES: Final = 100
 GAP_TICKS: Final = 2  # the engine bridges one missing tick, so a jump shows it two
+SLACK_TICKS: Final = 20  # samples that stay behind for so long are skipped
+CALM_PHASES: Final = (Phase.WAITING_STILL, Phase.CALIBRATING, Phase.READY, Phase.PAUSED_NOT_READY_POSE)
 SENSOR_LOST_US: Final = 2_000_000
 HEART_RATE_AGE_MAX_US: Final = 10_000_000
 
@@ -83,6 +88,8 @@ class LiveSlots:
         self._uses = np.zeros((capacity, 2), np.bool_)
         self._cursor = np.full(capacity, _NOT_STARTED, np.int64)  # index after the last sample that the engine has had
         self._blank_until = np.zeros(capacity, np.int64)  # samples before this index are a gap, whatever the grid holds
+        self._slack = np.full(capacity, N, np.int64)  # fewest samples that stayed behind, lately
+        self._slack_ticks = 0
         self._already_stored = np.zeros(capacity, np.int64)  # repetitions counted before the slot was joined
         self._angle_deg = np.full((N, capacity), np.nan, np.float32)
         self._target_deg = np.full((capacity, 2), np.nan)
@@ -202,7 +209,19 @@ class LiveSlots:
             if moved is None:
                 break
             ended += moved
+        self._skip_slack()
         return ended
+
+    def _skip_slack(self) -> None:
+        """Skip the samples that stay behind at every tick, where nobody moves."""
+        is_moving_on = self._is_joined & (self._cursor != _NOT_STARTED)
+        self._slack = np.minimum(self._slack, np.where(is_moving_on, self._newest() - self._cursor, 0))
+        self._slack_ticks += 1
+        if self._slack_ticks >= SLACK_TICKS:
+            is_calm = np.isin(self.engine.phase, CALM_PHASES)
+            self._cursor += np.where(is_moving_on & is_calm & (self._slack < N), self._slack, 0)
+            self._slack_ticks = 0
+            self._slack[:] = N
 
     def _move(self) -> list[EndedRepetition] | None:
         """Move the slots that have ten samples by one tick; None when there is none."""
