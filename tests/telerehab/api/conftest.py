@@ -1,7 +1,17 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from telerehab.db.engine import Database
+from telerehab.settings import Settings
+from telerehab.web.pages import PAGES
+from tests.telerehab.api.world import World, running_world
 from tests.telerehab.db.postgres import postgres_server
 from tests.telerehab.db.stores import (
     database,
     empty_settings,
+    make_settings,
     migrated_postgres,
     migrated_sqlite,
     settings,
@@ -17,3 +27,28 @@ __all__ = [
     "settings",
     "sqlite_database",
 ]
+
+
+@pytest.fixture
+def static_folder(tmp_path: Path) -> Path:
+    """Give a folder with pages as a build would leave them."""
+    folder = tmp_path / "static"
+    (folder / "assets").mkdir(parents=True)
+    for page in PAGES:
+        (folder / page).write_text(f"<!doctype html><title>{page}</title>")
+    (folder / "assets" / "main-1a2b.js").write_text("export {};")
+    return folder
+
+
+@pytest.fixture
+def world(settings: Settings, database: Database, static_folder: Path) -> Iterator[World]:
+    """Give the running app with two organisations, on SQLite and on PostgreSQL."""
+    with running_world(settings, database, static_folder) as running:
+        yield running
+
+
+@pytest.fixture
+def sqlite_world(sqlite_database: Database, tmp_path: Path, static_folder: Path) -> Iterator[World]:
+    """Give the running app with two organisations, on SQLite only: for what does not ask the database much."""
+    with running_world(make_settings(tmp_path), sqlite_database, static_folder) as running:
+        yield running
