@@ -1,5 +1,5 @@
 import { keyOr, type TextKey } from "../shared/i18n";
-import { phaseOf } from "../shared/codes";
+import { exerciseOf, phaseOf } from "../shared/codes";
 import type { Freshness } from "../shared/freshness";
 
 /** What one cue is chosen from. */
@@ -16,14 +16,12 @@ export interface CueInput {
 
 export type Zone = "before" | "in" | "past" | "unknown";
 
-/** Exercises whose joint angle falls on the way out: a bent knee has 90°, a straight one 0°. */
-const ANGLE_FALLS: readonly string[] = ["knee_extension_seated", "sit_to_stand"];
-
 /** Say where an angle is, seen along the movement: before the target zone, in it, or past it. */
 export function zoneOf(exercise: string | null, angleDeg: number, lowDeg: number | null, highDeg: number | null): Zone {
   if (Number.isNaN(angleDeg) || lowDeg === null || highDeg === null) return "unknown";
   if (angleDeg >= lowDeg && angleDeg <= highDeg) return "in";
-  const falls = exercise !== null && ANGLE_FALLS.includes(exercise);
+  // The angle falls on the way out of some exercises: a bent knee has 90°, a straight one 0°.
+  const falls = (lowDeg + highDeg) / 2 < (exerciseOf(exercise)?.neutralDeg ?? 0);
   return angleDeg > highDeg === falls ? "before" : "past";
 }
 

@@ -88,8 +88,7 @@ function Header({ face }: { face: PatientFace }) {
         {room && (
           <p class="top-status">
             {room.link.value === "connecting" ? t("app.loading") : <LinkMark link={link} />}
-            <span>{t(face.media.value === "both" ? "patient.camera.on" : "patient.camera.off")}</span>
-            <span>{t(face.media.value === "both" || face.media.value === "audio" ? "patient.microphone.on" : "patient.microphone.off")}</span>
+            <MediaWords face={face} />
           </p>
         )}
       </div>
@@ -112,6 +111,19 @@ function Header({ face }: { face: PatientFace }) {
         {t("help.call")}
       </button>
     </header>
+  );
+}
+
+/** What really goes out, not what was wished for. */
+function MediaWords({ face }: { face: PatientFace }) {
+  const choice = face.media.value ?? "none";
+  const leg = face.room.value?.legs.value.publish ?? "off";
+  if (choice !== "none" && leg !== "flowing" && face.screen.value !== "waiting") return <span>{t("patient.media.connecting")}</span>;
+  return (
+    <>
+      <span>{t(choice === "both" ? "patient.camera.on" : "patient.camera.off")}</span>
+      <span>{t(choice === "none" ? "patient.microphone.off" : "patient.microphone.on")}</span>
+    </>
   );
 }
 
@@ -249,6 +261,10 @@ function ReceiptScreen({ face, receipt }: { face: PatientFace; receipt: Receipt 
         : t("patient.receipt.count", { count: receipt.repetitions });
   return (
     <main class="message">
+      <svg class="done-mark" viewBox="0 0 64 64" aria-hidden="true" focusable="false">
+        <circle cx="32" cy="32" r="30" />
+        <path d="M18 33 28 43 47 22" />
+      </svg>
       <h1>{t("patient.receipt.title", { name: face.me.value?.display_name ?? "" })}</h1>
       <p class="lead">{count}</p>
       {receipt.romDeg !== null && <p class="lead">{t("patient.receipt.rom", { degrees: number(receipt.romDeg) })}</p>}

@@ -5,7 +5,7 @@ import { isPresent, type Participant } from "../shared/messages";
 import { Picture, useRepaint, Voice } from "../shared/parts";
 import { freshnessOf } from "../shared/room";
 import type { Freshness } from "../shared/freshness";
-import { chooseCue, CueHolder } from "./cue";
+import { chooseCue, CueHolder, zoneOf } from "./cue";
 import type { PatientFace } from "./face";
 import { Figure } from "./figure";
 import { HelpBanner } from "./screens";
@@ -23,6 +23,7 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
   const low = useSignal<number | null>(training?.target_low_deg ?? null);
   const high = useSignal<number | null>(training?.target_high_deg ?? null);
   const lastRom = useSignal<number | null>(null);
+  const isInZone = useSignal(false);
 
   useRepaint((nowMs) => {
     const value = room?.valueOf(training?.id) ?? null;
@@ -34,6 +35,7 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
     low.value = entry?.targetLowDeg ?? training?.target_low_deg ?? null;
     high.value = entry?.targetHighDeg ?? training?.target_high_deg ?? null;
     lastRom.value = entry?.lastRomDeg ?? null;
+    isInZone.value = zoneOf(training?.exercise ?? null, value?.history.newest() ?? NaN, low.value, high.value) === "in";
     const chosen = chooseCue({
       exercise: training?.exercise ?? null,
       freshness: judged.freshness,
@@ -65,7 +67,9 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
         </p>
         {face.helpOn.value && <HelpBanner face={face} />}
         <p class="note foot">{t("app.not_an_alarm")}</p>
-        <Bottom face={face} />
+        <footer class="bottom end">
+          <StopButton face={face} />
+        </footer>
       </main>
     );
   }
@@ -75,7 +79,7 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
       {voice}
       <section class="therapist" aria-label={t("patient.therapist")}>
         <TherapistPicture therapist={therapist} stream={therapist ? room.streamOf(therapist.id, "video") : null} name={name} />
-        {therapist && <p class="name">{name}</p>}
+        <TherapistWords face={face} />
         {face.soundBlocked.value && (
           <button
             class="button primary sound"
@@ -109,7 +113,10 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
               </p>
             </>
           )}
-          {freshness.value === "delayed" && <p class="delayed">{t("freshness.delayed", { seconds: delaySeconds.value })}</p>}
+          {freshness.value === "delayed" && <p class="delay-mark">{t("freshness.delayed", { seconds: delaySeconds.value })}</p>}
+          {freshness.value === "fresh" && low.value !== null && (
+            <p class={`zone-word ${isInZone.value ? "reached" : ""}`}>{t(isInZone.value ? "patient.zone.in" : "patient.zone")}</p>
+          )}
         </div>
         {/* Changes once per repetition, so it is read out once per repetition. */}
         <p class="hidden-text" role="status">
@@ -128,7 +135,6 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
           {face.paused.value ? t("patient.pause.text", { name }) : cueText(cue.value, name, target)}
         </p>
       )}
-      <TherapistText face={face} />
       <Bottom face={face} />
     </main>
   );
@@ -147,8 +153,9 @@ function cueText(cue: TextKey, name: string, target: number | null): string {
 
 function TherapistPicture(props: { therapist: Participant | null; stream: MediaStream | null; name: string }) {
   const { therapist, stream, name } = props;
-  const isHere = therapist !== null && isPresent(therapist) && therapist.link !== "lost";
-  const showsPicture = stream !== null && isHere && therapist.publishes.video;
+  const isHere = therapist !== null && isPresent(therapist);
+  const isLost = isHere && therapist.link === "lost";
+  const showsPicture = stream !== null && isHere && !isLost && therapist.publishes.video;
   return (
     <div class="frame">
       {showsPicture ? (
@@ -156,7 +163,9 @@ function TherapistPicture(props: { therapist: Participant | null; stream: MediaS
       ) : (
         <p class="no-picture">
           <Person />
-          {isHere ? t("patient.therapist.novideo", { name }) : t("patient.therapist.absent", { name: name || t("patient.therapist") })}
+          {t(isLost ? "patient.therapist.lost" : isHere ? "patient.therapist.novideo" : "patient.therapist.absent", {
+            name: name || t("patient.therapist"),
+          })}
         </p>
       )}
     </div>
@@ -172,15 +181,20 @@ function Person() {
   );
 }
 
-/** The last thing the therapist wrote, as long as nothing newer was said. */
-function TherapistText({ face }: { face: PatientFace }) {
+/** The therapist's name, and what the therapist wrote last, below the picture like a subtitle. */
+function TherapistWords({ face }: { face: PatientFace }) {
   const room = face.room.value;
   const own = room?.state.value?.you;
   const line = room?.texts.value.filter((candidate) => candidate.participant !== own).at(-1);
-  if (!line) return null;
+  const name = face.name();
+  if (name === "") return null;
   return (
-    <p class="therapist-text">
-      <strong>{face.name()}:</strong> {line.text}
+    <p class="words">
+      <strong>
+        {name}
+        {line && ":"}
+      </strong>{" "}
+      {line?.text}
     </p>
   );
 }
@@ -194,9 +208,15 @@ function Bottom({ face }: { face: PatientFace }) {
       <button class="button calm" data-action="write" onClick={() => (face.asking.value = "write")}>
         {t("patient.write")}
       </button>
-      <button class="button stop" data-action="stop" onClick={() => (face.asking.value = "stop")}>
-        {t("patient.stop")}
-      </button>
+      <StopButton face={face} />
     </footer>
+  );
+}
+
+function StopButton({ face }: { face: PatientFace }) {
+  return (
+    <button class="button stop" data-action="stop" onClick={() => (face.asking.value = "stop")}>
+      {t("patient.stop")}
+    </button>
   );
 }

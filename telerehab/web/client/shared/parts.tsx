@@ -20,10 +20,13 @@ export function LinkShape({ link }: { link: LinkQuality }) {
   const bars = link === "good" ? 3 : link === "weak" ? 1 : 0;
   return (
     <svg class={`shape link-${link}`} viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-      {[0, 1, 2].map((bar) => (
-        <rect x={1 + bar * 7} y={13 - bar * 6} width="5" height={6 + bar * 6} class={bar < bars ? "" : "hollow"} />
-      ))}
-      {link === "lost" && <path d="M2 2 18 18M18 2 2 18" class="cross" />}
+      {link === "lost" ? (
+        <path d="M3 3 17 17M17 3 3 17" class="cross" />
+      ) : (
+        [0, 1, 2].map((bar) => (
+          <rect x={1 + bar * 7} y={13 - bar * 6} width="5" height={6 + bar * 6} class={bar < bars ? "" : "hollow"} />
+        ))
+      )}
     </svg>
   );
 }

@@ -96,6 +96,7 @@ export interface TextValues {
   "patient.home.none": undefined;
   "patient.home.ready": undefined;
   "patient.last_rom": { degrees: string | number };
+  "patient.media.connecting": undefined;
   "patient.microphone.off": undefined;
   "patient.microphone.on": undefined;
   "patient.not_logged_in": undefined;
@@ -128,6 +129,7 @@ export interface TextValues {
   "patient.stop.yes": undefined;
   "patient.therapist": undefined;
   "patient.therapist.absent": { name: string | number };
+  "patient.therapist.lost": { name: string | number };
   "patient.therapist.novideo": { name: string | number };
   "patient.title": undefined;
   "patient.to_enter": undefined;
@@ -152,6 +154,7 @@ export interface TextValues {
   "phase.ready": undefined;
   "phase.up": undefined;
   "phase.waiting_still": undefined;
+  "reason.axis_unknown": undefined;
   "reason.bias_too_large": undefined;
   "reason.calibration_old": undefined;
   "reason.clipped": undefined;
@@ -230,6 +233,7 @@ export interface TextValues {
   "room.talk_only.short": undefined;
   "room.talking_to": { name: string | number };
   "room.talking_to.all": undefined;
+  "room.talking_to.connecting": undefined;
   "room.talking_to.nobody": undefined;
   "room.text": undefined;
   "room.text.empty": undefined;
@@ -378,6 +382,7 @@ export const da: Record<TextKey, string> = {
   "patient.home.none": "Der er ingen træning i gang lige nu. Siden åbner af sig selv, når din terapeut begynder.",
   "patient.home.ready": "Din terapeut har åbnet træningen.",
   "patient.last_rom": "Sidste bevægelse: {degrees}°",
+  "patient.media.connecting": "Kamera og lyd forbinder …",
   "patient.microphone.off": "Uden mikrofon",
   "patient.microphone.on": "Lyd til",
   "patient.not_logged_in": "Denne tablet er ikke koblet til dig endnu.",
@@ -410,6 +415,7 @@ export const da: Record<TextKey, string> = {
   "patient.stop.yes": "Ja, stop",
   "patient.therapist": "Din terapeut",
   "patient.therapist.absent": "{name} er ikke i rummet endnu",
+  "patient.therapist.lost": "Forbindelsen til {name} er væk et øjeblik",
   "patient.therapist.novideo": "{name} er her uden billede",
   "patient.title": "Din træning",
   "patient.to_enter": "Skriv tal fra klinikken",
@@ -434,6 +440,7 @@ export const da: Record<TextKey, string> = {
   "phase.ready": "Klar",
   "phase.up": "På vej op",
   "phase.waiting_still": "Venter på ro",
+  "reason.axis_unknown": "Bevægelsen er ikke målt længe nok endnu",
   "reason.bias_too_large": "Sensoren skal ligge i ro og måles igen",
   "reason.calibration_old": "Udgangsstillingen skal måles igen",
   "reason.clipped": "Bevægelsen var for kraftig for sensoren",
@@ -512,10 +519,11 @@ export const da: Record<TextKey, string> = {
   "room.talk_only.short": "Tal kun med",
   "room.talking_to": "Kun {name} hører dig",
   "room.talking_to.all": "Alle hører dig",
+  "room.talking_to.connecting": "Din lyd forbinder …",
   "room.talking_to.nobody": "Din mikrofon er slukket",
   "room.text": "Tekst",
   "room.text.empty": "Ingen har skrevet endnu.",
-  "room.text.field": "Skriv til alle. De ser det, mens du skriver.",
+  "room.text.field": "De ser det, mens du skriver",
   "room.text.send": "Send",
   "room.text.typing": "skriver",
   "room.text.you": "Dig",
@@ -545,9 +553,9 @@ export const da: Record<TextKey, string> = {
   "therapist.lobby.no_patients": "Du har ingen patienter endnu. Klinikkens administrator kan give dig adgang.",
   "therapist.lobby.open": "Gå ind",
   "therapist.lobby.open.label": "Gå ind i {title}",
-  "therapist.lobby.pair": "Tal til tablet",
+  "therapist.lobby.pair": "Kode til tablet",
   "therapist.lobby.pair.code": "Læs op for {name}: {code}",
-  "therapist.lobby.pair.label": "Tal til {name}s tablet",
+  "therapist.lobby.pair.label": "Kode til tablet: {name}",
   "therapist.lobby.patients": "Dine patienter",
   "therapist.lobby.side": "Side",
   "therapist.lobby.title": "Dine livetræninger",
@@ -657,6 +665,7 @@ export const en: Record<TextKey, string> = {
   "patient.home.none": "No training is going on right now. This page opens by itself when your therapist begins.",
   "patient.home.ready": "Your therapist has opened the training.",
   "patient.last_rom": "Last movement: {degrees}°",
+  "patient.media.connecting": "Connecting camera and sound …",
   "patient.microphone.off": "Without microphone",
   "patient.microphone.on": "Sound on",
   "patient.not_logged_in": "This tablet does not belong to you yet.",
@@ -689,6 +698,7 @@ export const en: Record<TextKey, string> = {
   "patient.stop.yes": "Yes, stop",
   "patient.therapist": "Your therapist",
   "patient.therapist.absent": "{name} is not in the room yet",
+  "patient.therapist.lost": "The connection to {name} is gone for a moment",
   "patient.therapist.novideo": "{name} is here without picture",
   "patient.title": "Your training",
   "patient.to_enter": "Enter digits from the clinic",
@@ -713,6 +723,7 @@ export const en: Record<TextKey, string> = {
   "phase.ready": "Ready",
   "phase.up": "On the way up",
   "phase.waiting_still": "Waiting for stillness",
+  "reason.axis_unknown": "The movement has not been measured for long enough yet",
   "reason.bias_too_large": "The sensor must lie still and be measured again",
   "reason.calibration_old": "The start position must be measured again",
   "reason.clipped": "The movement exceeded the sensor's range",
@@ -791,10 +802,11 @@ export const en: Record<TextKey, string> = {
   "room.talk_only.short": "Talk only to",
   "room.talking_to": "Only {name} hears you",
   "room.talking_to.all": "Everybody hears you",
+  "room.talking_to.connecting": "Connecting your sound …",
   "room.talking_to.nobody": "Your microphone is off",
   "room.text": "Text",
   "room.text.empty": "Nobody has written yet.",
-  "room.text.field": "Write to everybody. They see it while you write.",
+  "room.text.field": "They see it while you write",
   "room.text.send": "Send",
   "room.text.typing": "writing",
   "room.text.you": "You",
@@ -824,9 +836,9 @@ export const en: Record<TextKey, string> = {
   "therapist.lobby.no_patients": "You have no patients yet. Your clinic's administrator can give you access.",
   "therapist.lobby.open": "Enter",
   "therapist.lobby.open.label": "Enter {title}",
-  "therapist.lobby.pair": "Digits for tablet",
+  "therapist.lobby.pair": "Code for tablet",
   "therapist.lobby.pair.code": "Read out to {name}: {code}",
-  "therapist.lobby.pair.label": "Digits for {name}'s tablet",
+  "therapist.lobby.pair.label": "Code for tablet: {name}",
   "therapist.lobby.patients": "Your patients",
   "therapist.lobby.side": "Side",
   "therapist.lobby.title": "Your live sessions",

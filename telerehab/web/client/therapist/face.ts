@@ -1,5 +1,6 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError, newId, type LiveSessionSummary, type Me, type Patient, type TrainingSessionWrite } from "../shared/api";
+import { exerciseOf } from "../shared/codes";
 import { startLanguage, type TextKey } from "../shared/i18n";
 import { isPresent, type Participant } from "../shared/messages";
 import { rememberChoice, rememberedChoice } from "../shared/own_media";
@@ -224,13 +225,7 @@ export function problemText(error: unknown): TextKey {
 
 /** A first target zone for an exercise; the therapist changes it per patient. [°] */
 export function targetOf(exercise: string): { target_low_deg: number | null; target_high_deg: number | null; target_repetitions: number | null } {
-  const zones: Record<string, [number, number]> = {
-    knee_extension_seated: [0, 20],
-    elbow_flexion: [110, 140],
-    sit_to_stand: [0, 12],
-    hip_abduction_standing: [22, 40],
-  };
-  const zone = zones[exercise];
+  const zone = exerciseOf(exercise)?.targetDeg;
   return { target_low_deg: zone?.[0] ?? null, target_high_deg: zone?.[1] ?? null, target_repetitions: 10 };
 }
 

@@ -48,14 +48,21 @@ function FocusedPatient({ visit, patient }: { visit: Visit; patient: Participant
           {t("room.exercise.next")}
         </button>
       </div>
-      {isChoosing && <ExerciseForm visit={visit} patient={patient} onDone={() => setIsChoosing(false)} />}
       <div class="focus-body">
         <div class="focus-picture">
           <TilePicture room={visit.room} patient={patient} slot={`focus`} showsVideo />
         </div>
         <Numbers visit={visit} patient={patient} />
       </div>
-      <AnglePlot value={() => visit.room.valueOf(training?.id)} low={training?.target_low_deg ?? null} high={training?.target_high_deg ?? null} />
+      {isChoosing ? (
+        <ExerciseForm visit={visit} patient={patient} onDone={() => setIsChoosing(false)} />
+      ) : (
+        <AnglePlot
+          value={() => visit.room.valueOf(training?.id)}
+          low={training?.target_low_deg ?? null}
+          high={training?.target_high_deg ?? null}
+        />
+      )}
     </>
   );
 }

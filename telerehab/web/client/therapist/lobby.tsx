@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { api, type Patient } from "../shared/api";
-import { EXERCISES, exerciseText } from "../shared/codes";
+import { EXERCISE_CODES, exerciseText } from "../shared/codes";
 import { keyOr, language, setLanguage, t } from "../shared/i18n";
 import type { TherapistFace } from "./face";
 import { problemText } from "./face";
@@ -133,7 +133,7 @@ export function ExerciseFields(props: {
       <label class="field">
         <span>{props.label}</span>
         <select value={props.exercise} onChange={(event) => props.onExercise(event.currentTarget.value)}>
-          {EXERCISES.map((exercise) => (
+          {EXERCISE_CODES.map((exercise) => (
             <option key={exercise} value={exercise}>
               {exerciseText({ exercise, side: "" })}
             </option>

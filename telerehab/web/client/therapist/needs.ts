@@ -39,9 +39,9 @@ export interface Need {
 
 /** Nobody stays unseen for longer than this without being named. */
 export const NOT_LOOKED_AT_MS = 180_000;
-/** A weak sensor or link is named only when it stays so; help and loss at once. */
+/** What comes and goes is named only when it stays; help and loss at once. */
 const SETTLE_MS = 2000;
-const AT_ONCE: readonly NeedKind[] = ["help", "waiting", "link_lost", "target_reached"];
+const SETTLES: readonly NeedKind[] = ["not_stored", "link_weak", "trust_poor"];
 
 /** Return what a patient needs most, null when all is well. */
 export function needOf(patient: PatientSnapshot, nowMs: number, startedMs: number): NeedKind | null {
@@ -80,7 +80,7 @@ export class NeedsList {
       const known = this.since.get(id);
       const sinceMs = known?.kind === kind ? known.sinceMs : nowMs;
       since.set(id, { kind, sinceMs });
-      if (!AT_ONCE.includes(kind) && nowMs - sinceMs < SETTLE_MS) continue;
+      if (SETTLES.includes(kind) && nowMs - sinceMs < SETTLE_MS) continue;
       needs.push({
         participant: id,
         name: patient.participant.display_name,

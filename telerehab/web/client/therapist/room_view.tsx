@@ -130,10 +130,11 @@ function NeedsYou({ visit, waiting }: { visit: Visit; waiting: Participant[] }) 
         <ol>
           {needs.map((need) => (
             <li key={need.participant} class={`need ${need.kind}`} data-need={need.kind}>
-              <p>
-                <strong>{need.name}</strong> <Since visit={visit} sinceMs={need.sinceMs} />
+              <p class="need-name">
+                <strong>{need.name}</strong>
+                <Since visit={visit} sinceMs={need.sinceMs} />
               </p>
-              <p>{needText(need, visit.tick.peek())}</p>
+              <p class="need-text">{needText(need, visit.tick.peek())}</p>
               {need.kind === "waiting" ? (
                 <button
                   class="button small primary"
@@ -255,6 +256,8 @@ function Controls({ visit }: { visit: Visit }) {
           ? t("room.media.refused")
           : !microphone
             ? t("room.talking_to.nobody")
+            : visit.room.legs.value.publish !== "flowing"
+              ? t("room.talking_to.connecting")
             : talkedTo
               ? t("room.talking_to", { name: talkedTo.display_name })
               : t("room.talking_to.all")}

@@ -16,6 +16,7 @@ export function Tile({ visit, patient, slot }: { visit: Visit; patient: Particip
   const isFocused = visit.focus.value === patient.id;
   const isTalkedTo = visit.talkTo.value === patient.id;
   const name = patient.display_name;
+  const link = isPresent(patient) || isWaiting(patient) ? patient.link : "lost";
   return (
     <li
       class={`tile ${isFocused ? "focused" : ""} ${patient.help_since !== null ? "calls" : ""}`}
@@ -33,8 +34,8 @@ export function Tile({ visit, patient, slot }: { visit: Visit; patient: Particip
           </button>
         </h3>
         <span class="tile-link">
-          <LinkShape link={isPresent(patient) ? patient.link : "lost"} />
-          <span class="hidden-text">{t(`link.${isPresent(patient) ? patient.link : "lost"}`)}</span>
+          <LinkShape link={link} />
+          <span class="hidden-text">{t(`link.${link}`)}</span>
         </span>
       </div>
       <TileNumbers visit={visit} patient={patient} />
