@@ -1,6 +1,7 @@
 """Messages of pages are parsed once, strictly; those of the server are what docs/signalling.md says."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from sessions import messages
-from sessions.errors import MalformedMessageError, MessageError, UnknownMessageError
+from sessions.errors import MalformedMessageError, MessageError, RoomError, UnknownMessageError
 from sessions.messages import CLIENT_TYPES, SERVER_TYPES, parse_client_message
 
 SESSION = "8b8a9d0e-9ad4-4a5c-9c0a-0d1d6a3c0001"
@@ -134,9 +135,27 @@ def test_the_server_writes_each_of_its_types() -> None:
     assert parsed[0] == {"v": 1, "type": "reply", "re": "r1", "sdp": "v=0"}
 
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "signalling.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("type_name", CLIENT_TYPES + SERVER_TYPES)
 def test_signalling_md_has_a_row_for_every_type(type_name: str) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "signalling.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith(f"| `{type_name}`")]
+    messages_part = PAGE.partition("### Events")[0]
+    rows = [line for line in messages_part.splitlines() if line.startswith(f"| `{type_name}`")]
     assert len(rows) == 1
     assert all(f"`{name}`" in rows[0] for name in GOOD.get(type_name, {}))
+
+
+@pytest.mark.parametrize(
+    "code", sorted({error.code for error in (*MessageError.__subclasses__(), *RoomError.__subclasses__())})
+)
+def test_signalling_md_tells_what_to_do_about_every_error(code: str) -> None:
+    assert f"`{code}`" in PAGE.partition("### Error codes")[2]
+
+
+def test_signalling_md_names_every_kind_of_event() -> None:
+    source = (Path(__file__).resolve().parents[2] / "sessions" / "live_rooms.py").read_text(encoding="utf-8")
+    kinds = set(re.findall(r'_happen\(\s*"(\w+)"', source))
+    assert {"created", "help"} <= kinds
+    events_part = PAGE.partition("### Events")[2].partition("### Error codes")[0]
+    assert kinds == set(re.findall(r"^\| `(\w+)`", events_part, re.MULTILINE))
