@@ -4,9 +4,12 @@ It keeps nothing over a restart and may lose messages; nothing we promise depend
 carries about 2,000 messages a second; beyond that, Mosquitto with the same rules.
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import BrokerError
@@ -99,8 +102,32 @@ class EmbeddedBroker:
 class _Broker(Broker):  # type: ignore[misc]
     """amqtt, but a client gets retained messages only of what it has subscribed to and may read.
 
-    Without this, every client that connects is sent all retained messages that match anybody's subscription.
+    Without this, every client that connects is sent all retained messages that match anybody's subscription. And every
+    connection is closed in the end: amqtt leaves some that it refused.
     """
+
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config)
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def shutdown(self) -> None:
+        """Stop listening, end every connection."""
+        await super().shutdown()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _client_connected(self, listener_name: str, reader: ReaderAdapter, writer: WriterAdapter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
+        try:
+            await super()._client_connected(listener_name, reader, writer)
+        finally:
+            self._connections.discard(connection)
+            with suppress(OSError, TimeoutError, asyncio.CancelledError):
+                await writer.close()
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
