@@ -42,7 +42,7 @@ def worn(exercise: str, segment: str, *, side: str = "right", movement: Movement
 
 def sensor_rotation(sensor: WornSensor, times_s: Floats) -> Floats:
     """Sensor to earth, (3, 3, n_samples)."""
-    return np.einsum("ijt,jk->ikt", sensor.motion(times_s).rotation, sensor.mounting.rotation)
+    return np.asarray(np.einsum("ijt,jk->ikt", sensor.motion(times_s).rotation, sensor.mounting.rotation))
 
 
 def angle_between_deg(one: Floats, other: Floats) -> float:
@@ -128,7 +128,7 @@ def test_the_perfect_accelerometer_is_the_second_derivative_of_the_place(
 ) -> None:
     sensor = worn(exercise, segment, side=side)
     step_s = 1e-3
-    times_s = 1.0 + step_s * np.arange(3000)
+    times_s: Floats = np.asarray(1.0 + step_s * np.arange(3000), np.float64)
     accel, _ = sensor.ideal(times_s)
     place_m = place_of(sensor, times_s)
     moved = (place_m[:, 2:] - 2 * place_m[:, 1:-1] + place_m[:, :-2]) / step_s**2
