@@ -2,7 +2,8 @@
 
 Two sensors of one patient are two columns of the ring with the same index 0, so equal indices are equal moments. A
 column's clock is its device's clock fit. The first block of a boot is put on the nearest grid time and the rest
-follows without jitter; when the clocks have drifted further than `DRIFT_MAX_US` the column slips by one sample.
+follows without jitter; when the clocks have drifted further than `DRIFT_MAX_US` the column slips by a sample: one is
+written over, or one is held for two grid times.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from devices.wire import SAMPLE_PERIOD_US
 from telerehab.live_resampling import Resampler
 
 DRIFT_MAX_US: Final = 7_500
+ROUGH_DRIFT_MAX_US: Final = 25_000  # while the clock fit has few probes: most of what looks like drift is its noise
 CLOCK_JUMP_US: Final = 100_000  # further off than this: not drift but another fit, the column starts from it anew
-FEW_PROBES: Final = 5  # a fit of fewer does not replace one of more
+FEW_PROBES: Final = 5  # a fit of fewer is rough, and does not replace one of more
 LEAD_IN_US: Final = 1_000_000  # index 0 lies this long before the first sample of the training session
 
 _NO_BOOT: Final = -1
@@ -45,10 +47,12 @@ class LiveGrid:
         self._offset_us = np.zeros(2 * n_places, np.int64)  # grid time minus device time
         self._clock_a_us = np.zeros(2 * n_places)
         self._clock_b = np.ones(2 * n_places)
+        self._drift_max_us = np.full(2 * n_places, DRIFT_MAX_US, np.int64)
         self._column_of: dict[str, int] = {}
         self._resamplers: dict[int, Resampler] = {}
         self._fits: dict[tuple[str, int], ClockFit] = {}
         self.unplaced_block_count = 0
+        self.slip_count = 0
 
     def open(self, place: int, *, sensors: Sequence[str | None]) -> None:
         """Give the two columns of a place to these devices (proximal, distal; None = not worn), empty."""
@@ -82,7 +86,7 @@ class LiveGrid:
         self._fits[device, boot] = fit
         column = self._column_of.get(device)
         if column is not None and self._boot[column] == boot:
-            self._clock_a_us[column], self._clock_b[column] = fit.a_us, fit.b
+            self._use_fit(column, fit)
 
     def server_us_of(self, device: str, boot: int, device_us: int) -> int | None:
         """Return the server's UTC of a moment of a device's clock, None where no fit is known. [µs]"""
@@ -177,9 +181,18 @@ class LiveGrid:
         for block in np.flatnonzero(np.abs(ahead_us) > CLOCK_JUMP_US).tolist():
             self._align(int(columns[block]), devices[block], int(boot[block]), int(t0_us[block]))
             ahead_us[block] = 0
-        slipped = np.abs(ahead_us) > DRIFT_MAX_US
-        slip_us = SAMPLE_PERIOD_US * np.sign(ahead_us[slipped]).astype(np.int64)
-        self._offset_us[columns[slipped]] = self._offset_us[columns[slipped]] - slip_us
+        for block in np.flatnonzero(np.abs(ahead_us) > self._drift_max_us[columns]).tolist():
+            self._slip(int(columns[block]), samples=round(-ahead_us[block] / SAMPLE_PERIOD_US))
+            ahead_us[columns == columns[block]] = 0
+
+    def _slip(self, column: int, *, samples: int) -> None:
+        """Move a column by some samples against the grid; where that leaves places open, its last sample is held."""
+        self._offset_us[column] += samples * SAMPLE_PERIOD_US
+        head = self.ring.heads[column]
+        if samples > 0 and head > 0 and column not in self._resamplers:
+            last = self.ring.samples[column, :, (head - 1) % self.ring.window]
+            self.ring.write_at(np.array([column]), np.array([head]), np.broadcast_to(last, (1, samples, CHANNELS)))
+        self.slip_count += 1
 
     def _align(self, column: int, device: str, boot: int, t0_us: int) -> None:
         """Put a boot's first block on the nearest grid time; without a clock fit it has no place in time."""
@@ -196,8 +209,12 @@ class LiveGrid:
         nearest_us = (since_us + SAMPLE_PERIOD_US // 2) // SAMPLE_PERIOD_US * SAMPLE_PERIOD_US
         self._boot[column] = boot
         self._offset_us[column] = int(self._epoch_us[place]) + nearest_us - t0_us
-        self._clock_a_us[column], self._clock_b[column] = fit.a_us, fit.b
+        self._use_fit(column, fit)
         self._resamplers.pop(column, None)
+
+    def _use_fit(self, column: int, fit: ClockFit) -> None:
+        self._clock_a_us[column], self._clock_b[column] = fit.a_us, fit.b
+        self._drift_max_us[column] = ROUGH_DRIFT_MAX_US if fit.n < FEW_PROBES else DRIFT_MAX_US
 
 
 def as_samples(rows: NDArray[Any]) -> NDArray[np.int16]:

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 MOVEMENT_SCHEMAS: Final = frozenset({Schema.IMU6, Schema.IMU9})
 N: Final = live_frame.N_SAMPLES_PER_TICK
-TICKS_MAX: Final = 2  # per call: the regular one, and one to catch up
-LAG_MAX_SAMPLES: Final = 100
+TICKS_MAX: Final = 6  # per call: the regular one, and some to catch up: no sample is skipped that came late
+LAG_MAX_SAMPLES: Final = 500  # older is not shown anyway
 GAP_TICKS: Final = 2  # the engine bridges one missing tick, so a jump shows it two
 SLACK_TICKS: Final = 20  # samples that stay behind for so long are skipped
 CALM_PHASES: Final = (Phase.WAITING_STILL, Phase.CALIBRATING, Phase.READY, Phase.PAUSED_NOT_READY_POSE)
