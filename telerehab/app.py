@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from telerehab.api import health, live_sessions, live_socket, logins, patients, tablet_pairing_codes, training_sessions
 from telerehab.api.dependencies import OWNER, enforce_policy
@@ -37,15 +38,16 @@ def create_app(
     clock: Clock | None = None,
     changes: Changes | None = None,
     live_session_maker: LiveSessionMaker | None = None,
+    passwords: Passwords | None = None,
     static_folder: Path = STATIC_FOLDER,
 ) -> FastAPI:
     """Return the app of the web role.
 
     Parameters
     ----------
-    clock, changes, live_session_maker : optional
-        Stand-ins in tests for the system's clock, the broker and the media worker. With `changes` given there is no
-        connection to the broker at all, so no live values either.
+    clock, changes, live_session_maker, passwords : optional
+        Stand-ins in tests for the system's clock, the broker, the media worker and the costly hashes. With `changes`
+        given there is no connection to the broker at all, so no live values either.
     static_folder : Path
         Where the front end's build lies.
 
@@ -57,7 +59,9 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = _open_parts(settings, clock=clock, changes=changes, live_session_maker=live_session_maker)
+        opened = _open_parts(
+            settings, clock=clock, changes=changes, live_session_maker=live_session_maker, passwords=passwords
+        )
         async with opened as (app.state.parts, app.state.live_fanout):
             yield
 
@@ -65,13 +69,13 @@ def create_app(
         title="telerehab",
         lifespan=lifespan,
         dependencies=[Depends(enforce_policy)],
-        max_body_size=BODY_MAX_BYTES,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(Guards, settings=settings)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_MAX_BYTES)
+    app.add_middleware(Guards, settings=settings)  # added last, so it is the outer one
     add_problem_handlers(app)
     for module in (logins, patients, live_sessions, live_socket, training_sessions, tablet_pairing_codes, health):
         app.include_router(module.router)
@@ -88,6 +92,7 @@ async def _open_parts(
     clock: Clock | None,
     changes: Changes | None,
     live_session_maker: LiveSessionMaker | None,
+    passwords: Passwords | None,
 ) -> AsyncIterator[tuple[WebParts, LiveFanout]]:
     """Open what the web role consists of, and close all of it, also when the start fails midway."""
     clock = clock or SystemClock()
@@ -109,10 +114,12 @@ async def _open_parts(
         tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
         stack.push_async_callback(tasks.close)
         pairing_code_key = settings.secret_for("pairing code")
+        if passwords is None:
+            passwords = await asyncio.to_thread(Passwords)
         login_desk = LoginDesk(
             database,
             clock=clock,
-            passwords=await asyncio.to_thread(Passwords),
+            passwords=passwords,
             code_key=pairing_code_key,
             announce_ended=functools.partial(_tell_of_ended_login, changes, fanout),
         )

@@ -8,13 +8,20 @@ from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 PASSWORD_MAX_CHARACTERS: Final = 256
+MEMORY_COST_KIB: Final = 65_536
 
 
 class Passwords:
-    """Makes and checks hashes. Takes about 64 MiB and some 50 ms each time, on purpose: call it in a thread."""
+    """Makes and checks hashes. Takes about 64 MiB and some 50 ms each time, on purpose: call it in a thread.
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHash((Argon2Hasher(),))
+    Parameters
+    ----------
+    memory_cost_kib : int
+        How much memory a hash takes; tests take little.
+    """
+
+    def __init__(self, *, memory_cost_kib: int = MEMORY_COST_KIB) -> None:
+        self._hasher = PasswordHash((Argon2Hasher(memory_cost=memory_cost_kib),))
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:

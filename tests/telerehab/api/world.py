@@ -23,7 +23,8 @@ from telerehab.db.tables import LiveSession, Participant, Repetition
 from telerehab.settings import Settings
 
 PASSWORD = "correct horse battery staple"
-HASHED_PASSWORD = Passwords().hash(PASSWORD)
+CHEAP_PASSWORDS = Passwords(memory_cost_kib=64)
+HASHED_PASSWORD = CHEAP_PASSWORDS.hash(PASSWORD)
 BASE_URL = "https://clinic.localhost"
 WRITE = {"X-Telerehab": "1"}
 
@@ -152,7 +153,14 @@ def running_world(settings: Settings, database: Database, static_folder: Path) -
     here, there = (_add_clinic(database, clock, name) for name in ("here", "there"))
     changes = RecordedChanges()
     media = MediaStandIn(database=database, clock=clock)
-    app = create_app(settings, clock=clock, changes=changes, live_session_maker=media, static_folder=static_folder)
+    app = create_app(
+        settings,
+        clock=clock,
+        changes=changes,
+        live_session_maker=media,
+        passwords=CHEAP_PASSWORDS,
+        static_folder=static_folder,
+    )
     with TestClient(app, base_url=BASE_URL, headers=WRITE, raise_server_exceptions=False) as client:
         yield World(
             settings=settings,

@@ -1,0 +1,82 @@
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from telerehab.api.health import EXPECTED_ROLES
+from telerehab.clock import utc_now
+from telerehab.db import migrate
+from telerehab.db.engine import writing
+from telerehab.db.tables import Worker
+from tests.telerehab.api.world import World
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def _let_all_beat(world: World) -> None:
+    now = utc_now(world.clock)
+    for role in EXPECTED_ROLES:
+        with writing(world.database.main, owner=role) as db:
+            db.add(Worker(role=role, started_at=now, heartbeat_at=now))
+
+
+def _named_wrong(world: World) -> set[str]:
+    answer = world.client.get("/readyz")
+    body = answer.json()
+    wrong = {name for name, state in body["parts"].items() if state != "ok"}
+    assert answer.status_code == (503 if wrong else 200)
+    assert body["is_ready"] == (not wrong)
+    return wrong
+
+
+def test_the_whole_is_ready_when_every_part_is(world: World) -> None:
+    _let_all_beat(world)
+    assert _named_wrong(world) == set()
+
+
+def test_a_role_that_stops_beating_is_named(world: World) -> None:
+    _let_all_beat(world)
+    world.clock.advance(8.5)
+    assert _named_wrong(world) >= {"role ingest", "role jobs", "role media"}
+
+
+def test_a_lost_broker_is_named(sqlite_world: World) -> None:
+    _let_all_beat(sqlite_world)
+    sqlite_world.changes.is_connected = False
+    assert _named_wrong(sqlite_world) == {"broker"}
+
+
+def test_a_failing_task_is_named(sqlite_world: World) -> None:
+    _let_all_beat(sqlite_world)
+    sqlite_world.app.state.parts.tasks.failing.add("live values")
+    assert _named_wrong(sqlite_world) == {"task live values"}
+
+
+def test_an_old_database_is_named(sqlite_world: World) -> None:
+    _let_all_beat(sqlite_world)
+    with sqlite_world.database.hot.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {migrate.version_table('hot')} SET version_num = '0000'")
+    assert _named_wrong(sqlite_world) == {"migration"}
+
+
+def test_a_database_that_cannot_be_read_is_named_and_health_goes_on(sqlite_world: World) -> None:
+    path = sqlite_world.settings.data_dir
+    sqlite_world.database.hot.dispose()
+    for file in path.glob("blocks.db*"):
+        file.unlink()
+    (path / "blocks.db").mkdir()
+    sqlite_world.app.state.parts.database.hot.dispose()
+    assert _named_wrong(sqlite_world) >= {"hot database", "migration"}
+    assert sqlite_world.client.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("total_gib", "free_gib", "is_short"), [(10, 0.5, True), (10, 2, False), (1_000, 50, False), (1_000, 4, True)]
+)
+def test_a_full_disk_is_named(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, total_gib: float, free_gib: float, is_short: bool
+) -> None:
+    _let_all_beat(sqlite_world)
+    usage = Usage(int(total_gib * 2**30), 0, int(free_gib * 2**30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    assert _named_wrong(sqlite_world) == ({"disk"} if is_short else set())
