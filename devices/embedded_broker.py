@@ -5,11 +5,9 @@ carries about 2,000 messages a second; beyond that, Mosquitto with the same rule
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import BrokerError
@@ -117,17 +115,20 @@ class _Broker(Broker):  # type: ignore[misc]
         for connection in connections:
             connection.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the next turn of the loop
 
-    async def _client_connected(self, listener_name: str, reader: ReaderAdapter, writer: WriterAdapter) -> None:
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Serve one connection to its end."""
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
         try:
-            await super()._client_connected(listener_name, reader, writer)
+            await super().stream_connected(reader, writer, listener_name)
         finally:
             self._connections.discard(connection)
-            with suppress(OSError, TimeoutError, asyncio.CancelledError):
-                await writer.close()
+            writer.close()
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session

@@ -95,7 +95,7 @@ def test_a_device_reaches_the_intake_and_the_intake_the_device(port: int, protoc
         connected(port, "ingest", "rt/1/#", "dev/1/#", protocol_version=protocol_version) as ingest,
         connected(port, "band-1", "ack/1/band-1", "cmd/1/band-1/#", protocol_version=protocol_version) as band,
     ):
-        band.publish("dev/1/band-1/state", b"{}", qos=1, retain=True)
+        band.publish("dev/1/band-1/state", b"{}", qos=1)
         band.publish("rt/1/00/band-2/imu", b"forged")
         band.publish("rt/1/00/band-1/imu", b"own", qos=1)
         assert {raw.payload for raw in receive(ingest, 2)} == {b"{}", b"own"}
