@@ -1,8 +1,8 @@
 """The simulated homes' tablets: each joins the live session and publishes its picture, as a patient's browser would.
 
 Run as `python -m telerehab.demo.homes FILE`, where FILE (mode 0600, it holds the homes' one-time links) is the JSON of
-`HomesPlan`. Ends on SIGTERM. A home whose seat is taken by a real browser falls silent and comes back when the seat
-has been empty for a while.
+`HomesPlan`. Ends on SIGTERM. A home whose seat is taken by a real browser leaves it to the person there for good; its
+sensors go on.
 """
 
 import asyncio
@@ -27,8 +27,6 @@ from telerehab.demo.portal import Portal, enter
 PING_S: Final = 1.0
 REPLY_TIMEOUT_S: Final = 10.0
 RECONNECT_S: Final = 1.0
-RETURN_AFTER_REPLACED_S: Final = 15.0
-"""How long a home leaves its seat to a browser before it looks whether the seat is free again."""
 
 log = logging.getLogger(__name__)
 
@@ -80,19 +78,18 @@ class SimulatedTablet:
         self._request_count = 0
 
     async def run(self) -> None:
-        """Stay in the live session until cancelled."""
+        """Stay in the live session until cancelled, or until somebody takes the seat."""
         while True:
-            wait_s = RECONNECT_S
             try:
                 await self._visit()
             except ReplacedError:
                 log.info("%s: a browser has the seat", self._home.name)
-                wait_s = RETURN_AFTER_REPLACED_S
+                return
             except (ConnectionClosed, OSError, TimeoutError, ConnectionRefusedError) as error:
                 log.info("%s: %s; trying again", self._home.name, type(error).__name__)
             except RefusedError as error:
                 log.warning("%s: refused: %s; trying again", self._home.name, error)
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(RECONNECT_S)
 
     async def _visit(self) -> None:
         socket = await self._portal.socket()
@@ -174,7 +171,8 @@ async def _run_until_told(plan: HomesPlan) -> None:
 
 def main() -> None:
     """Run the homes named in the file of the first argument."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s homes %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s homes %(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
     asyncio.run(_run_until_told(HomesPlan.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))))
 
 

@@ -43,6 +43,7 @@ def test_therapist_and_patients_train_together_for_two_minutes(tmp_path: Path) -
         wait_until_frames_grow(therapist, slots=["video-0", "video-1", "video-2", "video-3"])
         therapist.locator('[data-action="camera"]').click()
         therapist.locator('[data-action="microphone"]').click()
+        therapist.locator('[data-action="look"]').nth(1).click()
 
         take_patients_place(patient, demo.link("home1"))
         wait_until_frames_grow(patient, slots=["video-0"])
