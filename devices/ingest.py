@@ -215,7 +215,7 @@ class Ingest:
             record = self._devices.get(device)
             if record is not None and key in record.streams:
                 change = record.streams[key].fail(sequence, sequence + 1, now_us=now_us)
-                self._reopened += [_gap_row(key, hole) for hole in change.opened]
+                self._reopened += [_gap_row(key, hole) for hole in (*change.opened, *change.closed)]
                 record.see_holes(key, now_us, has_progress=False)
                 self.counts["failed"] += 1
 

@@ -129,12 +129,13 @@ class StreamSequence:
         When holes between these were seen. [µs]
     """
 
-    __slots__ = ("_committed", "_holes", "_lost", "top")
+    __slots__ = ("_committed", "_found_again", "_holes", "_lost", "top")
 
     def __init__(
         self, stored: Iterable[tuple[int, int]] = (), lost: Iterable[tuple[int, int]] = (), *, now_us: int = 0
     ) -> None:
         self._committed = RangeSet(stored)
+        self._found_again = RangeSet()
         self._holes: list[Hole] = []
         self._lost = [
             Hole(start=left, stop=right, seen_at_us=now_us, cause=GapCause.DEVICE_OVERFLOW, closed_at_us=now_us)
@@ -205,15 +206,23 @@ class StreamSequence:
     def commit(self, start: int, stop: int) -> None:
         """Note that the store has committed `[start, stop)`."""
         self._committed.add(start, stop)
+        if len(self._found_again):
+            self._found_again.discard(start, stop)
 
     def fail(self, start: int, stop: int, *, now_us: int) -> Change:
-        """Note that `[start, stop)` will not be stored after all: it is missing again."""
+        """Note that `[start, stop)` will not be stored after all: it is missing again, or lost if it had been."""
         gone = RangeSet(self._absent(start, min(stop, self.top)))
         for hole in self._holes:
             gone.discard(hole.start, hole.stop)
         opened = tuple(Hole(start=left, stop=right, seen_at_us=now_us) for left, right in gone)
         self._holes = sorted((*self._holes, *opened), key=_start_of)
-        return Change(opened=opened)
+        lost = tuple(
+            Hole(start=left, stop=right, seen_at_us=now_us, cause=GapCause.DEVICE_OVERFLOW, closed_at_us=now_us)
+            for left, right in self._found_again.overlap(start, stop)
+        )
+        self._found_again.discard(start, stop)
+        self._lost = sorted((*self._lost, *lost), key=_start_of)
+        return Change(opened=opened, closed=lost)
 
     def lose(self, start: int, stop: int, cause: GapCause, *, now_us: int) -> Change:
         """Give up what is missing in `[start, stop)`; what is beyond `top` too, if it is known to be lost."""
@@ -268,6 +277,7 @@ class StreamSequence:
             left, right = max(start, hole.start), min(stop, hole.stop)
             rest += _without(hole, left, right)
             filled.append(replace(hole, start=left, stop=right, cause=GapCause.FILLED, closed_at_us=now_us))
+            self._found_again.add(left, right)
         self._lost[first:last] = rest
         return [*filled, *rest]
 
