@@ -33,6 +33,7 @@ def encode_clip() -> list[bytes]:
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt, context.bit_rate = WIDTH, HEIGHT, "yuv420p", BITRATE_BPS
     context.time_base, context.framerate, context.gop_size = Fraction(1, FPS), Fraction(FPS), CLIP_FRAMES
+    context.thread_count = 1  # libvpx threads wait by spinning
     context.options = {
         "cpu-used": "-6",
         "deadline": "realtime",

@@ -22,6 +22,7 @@ from sessions.media.compat import gather_on
 from sessions.media.engine import Seat
 
 LINE_LIMIT_BYTES: Final = 1 << 20
+HANG_UP_WITHIN_S: Final = 5.0
 
 
 class Variant(Protocol):
@@ -106,6 +107,7 @@ class Relay:
 
 async def serve(variant: Variant) -> None:
     """Serve one client until the input ends."""
+    hung_up = asyncio.Event()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -115,6 +117,7 @@ async def serve(variant: Variant) -> None:
             writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
         writer.close()
+        hung_up.set()
 
     server = await asyncio.start_server(converse, "127.0.0.1", 0, limit=LINE_LIMIT_BYTES)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
@@ -122,6 +125,7 @@ async def serve(variant: Variant) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
     while await requests.readline():
         print(time.process_time_ns(), flush=True)  # noqa: T201
+    await asyncio.wait_for(hung_up.wait(), HANG_UP_WITHIN_S)
     server.close()
     await variant.aclose()
 

@@ -38,6 +38,7 @@ def make_clip(*, seconds: float = 2.0, width: int = 320, height: int = 240, bitr
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt, context.bit_rate = width, height, "yuv420p", bitrate_bps
     context.time_base, context.framerate, context.gop_size = Fraction(1, FPS), Fraction(FPS), FPS
+    context.thread_count = 1  # libvpx threads wait by spinning
     context.options = {"cpu-used": "-6", "deadline": "realtime", "lag-in-frames": "0"}
     generator = np.random.default_rng(1)
     background = generator.integers(60, 180, (height // 8, width // 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
