@@ -97,6 +97,7 @@ class Intake:
         self._hot_store.start()
         self._main_store.write(restore(self._pipeline, self._database, places, now_us=self._now_us))
         self._client.start()
+        log.info("connecting to the broker as %s", self._client.client_id)
 
     def run(self, wish: threading.Event) -> int:
         """Make a step every 50 ms; return the exit code."""

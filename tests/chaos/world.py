@@ -38,6 +38,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 TRUTH_BLOCK_DTYPE: Final = np.dtype(
     [("boot", "<u4"), ("sequence", "<u4"), ("n_samples", "<u2"), ("t0_us", "<u8"), ("digest", "S16")]
 )
+SPARE_DEVICE: Final = "spare"
+"""A known device that no simulated home has: tests speak in its name."""
 START_TIMEOUT_S: Final = 20.0
 
 
@@ -236,9 +238,18 @@ class World:
             statement = text("SELECT count(*) FROM repetition WHERE training_session_id = :id")
             return int(db.connection().execute(statement, {"id": home.training_session_id.hex}).scalar_one())
 
+    def log_of(self, name: str) -> str:
+        """Return what a process has logged."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def stored_block_count(self) -> int:
+        """Return how many blocks the hot store has."""
+        with reading(self.database.hot) as db:
+            return int(db.connection().execute(text("SELECT count(*) FROM block")).scalar_one())
+
     @contextmanager
     def watch_live(self) -> Iterator[dict[UUID, LiveWatch]]:
-        """Gather the live frames, as the web role gets them, while the block runs; call `poll` of none, just read."""
+        """Gather the live frames, as the web role gets them, while the block runs; reading takes in what has come."""
         seen: dict[UUID, LiveWatch] = {home.training_session_id: LiveWatch() for home in self.homes}
         client = BrokerClient(
             "127.0.0.1",
@@ -262,6 +273,8 @@ class World:
         for_simulator: list[dict[str, Any]] = []
         with writing(self.database.main, owner="web") as db:
             clinic = provisioning.create_organisation(db, name="clinic")
+            spare = provisioning.create_device(db, organisation_id=clinic.id, name=SPARE_DEVICE, kind="imu6")
+            self.passwords[SPARE_DEVICE] = spare.password
             therapist = provisioning.create_account(
                 db, organisation_id=clinic.id, email="therapist@clinic.example", display_name="Therapist"
             )
