@@ -61,16 +61,20 @@ function forExercise(key: "cue.up" | "cue.ready", exercise: string): TextKey {
 
 export const CUE_SHOWN_MIN_MS = 1200;
 
+/** Cues that claim something about this very moment: they go the moment it is over. */
+const MOMENTARY: readonly TextKey[] = ["cue.hold", "cue.too_far"];
+
 /** Keep a cue long enough to be read: a newer one waits until the shown one stood for 1.2 s. */
 export class CueHolder {
   private shown: TextKey | null = null;
   private sinceMs = -Infinity;
 
   next(cue: TextKey, nowMs: number): TextKey {
-    if (this.shown === null || (cue !== this.shown && nowMs - this.sinceMs >= CUE_SHOWN_MIN_MS)) {
+    const mayGo = this.shown === null || MOMENTARY.includes(this.shown) || nowMs - this.sinceMs >= CUE_SHOWN_MIN_MS;
+    if (cue !== this.shown && (mayGo || MOMENTARY.includes(cue))) {
       this.shown = cue;
       this.sinceMs = nowMs;
     }
-    return this.shown;
+    return this.shown ?? cue;
   }
 }

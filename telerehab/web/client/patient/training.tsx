@@ -142,7 +142,7 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
 
 function summaryText(lastRomDeg: number | null, low: number | null, high: number | null): string {
   if (lastRomDeg === null || low === null || high === null) return "";
-  return `${t("patient.last_rom", { degrees: number(lastRomDeg) })}. ${t("patient.zone")}: ${number(low)}–${number(high)}°`;
+  return t("patient.figure.summary", { rom: number(lastRomDeg), low: number(low), high: number(high) });
 }
 
 function cueText(cue: TextKey, name: string, target: number | null): string {

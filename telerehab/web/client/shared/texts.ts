@@ -89,13 +89,11 @@ export interface TextValues {
   "patient.count.spoken": { count: string | number };
   "patient.count.spoken_of": { count: string | number; target: string | number };
   "patient.figure.label": undefined;
-  "patient.figure.none": undefined;
-  "patient.figure.summary": { angle: string | number; high: string | number; low: string | number };
+  "patient.figure.summary": { high: string | number; low: string | number; rom: string | number };
   "patient.greeting": { name: string | number };
   "patient.home.media": undefined;
   "patient.home.none": undefined;
   "patient.home.ready": undefined;
-  "patient.last_rom": { degrees: string | number };
   "patient.media.connecting": undefined;
   "patient.microphone.off": undefined;
   "patient.microphone.on": undefined;
@@ -103,8 +101,6 @@ export interface TextValues {
   "patient.pause": undefined;
   "patient.pause.go_on": undefined;
   "patient.pause.text": { name: string | number };
-  "patient.pause.title": undefined;
-  "patient.receipt.back": { name: string | number };
   "patient.receipt.count": { count: string | number };
   "patient.receipt.done": undefined;
   "patient.receipt.none": undefined;
@@ -218,7 +214,6 @@ export interface TextValues {
   "room.number.repetitions": undefined;
   "room.number.seconds": { seconds: string | number };
   "room.number.trust": undefined;
-  "room.plot.angle": undefined;
   "room.plot.label": undefined;
   "room.plot.summary": { angle: string | number; high: string | number; low: string | number; name: string | number; rom: string | number };
   "room.present": { present: string | number; total: string | number };
@@ -230,7 +225,6 @@ export interface TextValues {
   "room.stay": undefined;
   "room.talk_all": undefined;
   "room.talk_only": { name: string | number };
-  "room.talk_only.short": undefined;
   "room.talking_to": { name: string | number };
   "room.talking_to.all": undefined;
   "room.talking_to.connecting": undefined;
@@ -375,13 +369,11 @@ export const da: Record<TextKey, string> = {
   "patient.count.spoken": "{count} gentagelser",
   "patient.count.spoken_of": "{count} af {target} gentagelser",
   "patient.figure.label": "Din bevægelse mod målzonen",
-  "patient.figure.none": "Ingen måling lige nu.",
-  "patient.figure.summary": "{angle} grader. Målzone {low} til {high} grader.",
+  "patient.figure.summary": "Sidste bevægelse {rom} grader. Målzone {low} til {high} grader.",
   "patient.greeting": "Hej, {name}",
   "patient.home.media": "Du bliver spurgt om kamera og lyd. Du kan også træne uden.",
   "patient.home.none": "Der er ingen træning i gang lige nu. Siden åbner af sig selv, når din terapeut begynder.",
   "patient.home.ready": "Din terapeut har åbnet træningen.",
-  "patient.last_rom": "Sidste bevægelse: {degrees}°",
   "patient.media.connecting": "Kamera og lyd forbinder …",
   "patient.microphone.off": "Uden mikrofon",
   "patient.microphone.on": "Lyd til",
@@ -389,8 +381,6 @@ export const da: Record<TextKey, string> = {
   "patient.pause": "PAUSE",
   "patient.pause.go_on": "FORTSÆT",
   "patient.pause.text": "Tag den tid, du har brug for. {name} kan stadig se og høre dig.",
-  "patient.pause.title": "Pause",
-  "patient.receipt.back": "Tilbage til {name}",
   "patient.receipt.count": "Du lavede {count} gentagelser.",
   "patient.receipt.done": "FÆRDIG",
   "patient.receipt.none": "Vi målte ingen gentagelser denne gang.",
@@ -504,7 +494,6 @@ export const da: Record<TextKey, string> = {
   "room.number.repetitions": "Gentagelser",
   "room.number.seconds": "{seconds} s",
   "room.number.trust": "Tillid",
-  "room.plot.angle": "Vinkel (°)",
   "room.plot.label": "Ledvinkel de sidste 30 sekunder mod målzonen",
   "room.plot.summary": "{name}: vinkel nu {angle}, sidste bevægelse {rom}, målzone {low} til {high}.",
   "room.present": "{present} af {total} er her",
@@ -516,7 +505,6 @@ export const da: Record<TextKey, string> = {
   "room.stay": "Bliv",
   "room.talk_all": "Tal med alle",
   "room.talk_only": "Tal kun med {name}",
-  "room.talk_only.short": "Tal kun med",
   "room.talking_to": "Kun {name} hører dig",
   "room.talking_to.all": "Alle hører dig",
   "room.talking_to.connecting": "Din lyd forbinder …",
@@ -658,13 +646,11 @@ export const en: Record<TextKey, string> = {
   "patient.count.spoken": "{count} repetitions",
   "patient.count.spoken_of": "{count} of {target} repetitions",
   "patient.figure.label": "Your movement against the target zone",
-  "patient.figure.none": "No measurement right now.",
-  "patient.figure.summary": "{angle} degrees. Target zone {low} to {high} degrees.",
+  "patient.figure.summary": "Last movement {rom} degrees. Target zone {low} to {high} degrees.",
   "patient.greeting": "Hello, {name}",
   "patient.home.media": "You will be asked for camera and sound. You can also train without.",
   "patient.home.none": "No training is going on right now. This page opens by itself when your therapist begins.",
   "patient.home.ready": "Your therapist has opened the training.",
-  "patient.last_rom": "Last movement: {degrees}°",
   "patient.media.connecting": "Connecting camera and sound …",
   "patient.microphone.off": "Without microphone",
   "patient.microphone.on": "Sound on",
@@ -672,8 +658,6 @@ export const en: Record<TextKey, string> = {
   "patient.pause": "PAUSE",
   "patient.pause.go_on": "GO ON",
   "patient.pause.text": "Take the time you need. {name} can still see and hear you.",
-  "patient.pause.title": "Pause",
-  "patient.receipt.back": "Back to {name}",
   "patient.receipt.count": "You did {count} repetitions.",
   "patient.receipt.done": "DONE",
   "patient.receipt.none": "We measured no repetitions this time.",
@@ -787,7 +771,6 @@ export const en: Record<TextKey, string> = {
   "room.number.repetitions": "Repetitions",
   "room.number.seconds": "{seconds} s",
   "room.number.trust": "Trust",
-  "room.plot.angle": "Angle (°)",
   "room.plot.label": "Joint angle over the last 30 seconds against the target zone",
   "room.plot.summary": "{name}: angle now {angle}, last movement {rom}, target zone {low} to {high}.",
   "room.present": "{present} of {total} are here",
@@ -799,7 +782,6 @@ export const en: Record<TextKey, string> = {
   "room.stay": "Stay",
   "room.talk_all": "Talk to everybody",
   "room.talk_only": "Talk only to {name}",
-  "room.talk_only.short": "Talk only to",
   "room.talking_to": "Only {name} hears you",
   "room.talking_to.all": "Everybody hears you",
   "room.talking_to.connecting": "Connecting your sound …",
