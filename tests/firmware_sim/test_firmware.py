@@ -292,3 +292,12 @@ def test_a_heart_strap_sends_its_beats_once_a_second_with_their_own_times() -> N
     assert 55 <= rates[:5].mean() < rates[-5:].mean() <= 110
     intervals_s = np.diff(beats["time_s"])
     assert intervals_s == pytest.approx(beats["rr"][1:] / 1024, abs=2e-3)
+
+
+def test_a_block_is_due_with_its_last_sample_and_begins_with_its_first() -> None:
+    stream = RegularStream(name="imu", schema=Schema.IMU6, period_us=10_000, first_us=OFFSET_US, next_rows=endless_rows)
+    assert stream.due_us(10) == OFFSET_US + 90_000
+    block = stream.take(10)
+    assert block is not None
+    assert (block.t0_us, block.due_us, block.n_samples) == (OFFSET_US, OFFSET_US + 90_000, 10)
+    assert stream.due_us(50) == OFFSET_US + 590_000
