@@ -146,11 +146,9 @@ class Ingest:
             if sequence.holes:
                 self._device(key.device).see_holes(key, now_us, has_progress=False)
 
-    def watermarks(self) -> dict[StreamKey, int]:
-        """Return the next sequence that is not yet safe, of every stream."""
-        return {
-            key: sequence.watermark for device in self._devices.values() for key, sequence in device.streams.items()
-        }
+    def sequences(self) -> dict[StreamKey, StreamSequence]:
+        """Return what is known of every stream: its watermark, its holes."""
+        return {key: each for device in self._devices.values() for key, each in device.streams.items()}
 
     def step(self, raws: Sequence[Raw], now_us: int) -> StepEffects:
         """Take what has arrived, and do what has become due.
