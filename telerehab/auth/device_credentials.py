@@ -31,7 +31,7 @@ REFRESH_INTERVAL_S: Final = 2.0
 _ITERATIONS_MAX: Final = 1_000_000
 _SALT_BYTES: Final = 12
 _PASSWORD_BYTES: Final = 24
-_BROKER_ROLES: Final[tuple[Role, ...]] = ("ingest", "web", "media", "jobs")
+BROKER_ROLES: Final[tuple[Role, ...]] = ("ingest", "web", "media", "jobs")
 
 
 def new_device_password() -> str:
@@ -70,8 +70,8 @@ class SqlCredentials:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
-        self._role_passwords: Mapping[str, str] = {role: settings.mqtt_password(role) for role in _BROKER_ROLES}
-        self._roles: Mapping[str, Role] = {role: role for role in _BROKER_ROLES}
+        self._role_passwords: Mapping[str, str] = {role: settings.mqtt_password(role) for role in BROKER_ROLES}
+        self._roles: Mapping[str, Role] = {role: role for role in BROKER_ROLES}
         self._devices: Mapping[str, str] = {}
 
     def refresh(self) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlmodel import Session, SQLModel
 
 from devices.topics import is_device_name, shard_name
-from telerehab.auth.device_credentials import hash_device_password, new_device_password
+from telerehab.auth.device_credentials import BROKER_ROLES, hash_device_password, new_device_password
 from telerehab.auth.tokens import hash_token, new_token
 from telerehab.db.tables import (
     Account,
@@ -104,10 +104,10 @@ def create_device(db: Session, *, organisation_id: UUID, name: str, kind: str, k
     Raises
     ------
     ValueError
-        The name would not be one level of a topic.
+        The name would not be one level of a topic, or is an account of ours.
     """
-    if not is_device_name(name):
-        raise ValueError("a device's name is 1 to 64 of a-z, 0-9 and -")
+    if not is_device_name(name) or name in BROKER_ROLES:
+        raise ValueError("a device's name is 1 to 64 of a-z, 0-9 and -, and not that of a role")
     password = new_device_password()
     device = Device(
         name=name,
