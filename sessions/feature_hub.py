@@ -59,6 +59,11 @@ class FeatureHub(Generic[Key]):
     def __init__(self) -> None:
         self._screens: set[Screen[Key]] = set()
 
+    @property
+    def skipped_count(self) -> int:
+        """Return how many values the present screens have missed because they were slow."""
+        return sum(screen.skipped_count for screen in self._screens)
+
     def add_screen(self, wake: Callable[[], None]) -> Screen[Key]:
         """Add a screen that sees nothing yet; `wake` is called, without blocking, whenever it has something new."""
         screen: Screen[Key] = Screen(wake)

@@ -24,7 +24,7 @@ from devices.ports import Raw
 from sessions import messages
 from sessions.feature_hub import FeatureHub, Value
 from sessions.live_rooms import RoomEvent
-from sessions.live_session import RUNNING
+from sessions.live_session import RUNNING, LiveSessionState
 from sessions.live_view import Quality, find_participant, may_read_event, quality_for, view_for
 from sessions.participant import LINK_LOST_S, SEATED
 from telerehab.auth.logins import resolve_login
@@ -371,10 +371,23 @@ class LiveFanout:
         channel.refresh_again = True
         while channel.refresh_again:
             channel.refresh_again = False
-            result = await self._command_quietly(channel.live_session, None, {"type": "state"})
-            if result is not None:
-                self._take_snapshot(channel, result)
-                self._push(channel)
+            try:
+                result = await self._media.command(channel.live_session, None, {"type": "state"})
+            except MediaUnavailableError:
+                return  # the next heartbeat asks again
+            except MediaRefusedError as error:
+                await self._heed_refusal(channel, error)
+                return
+            self._take_snapshot(channel, result)
+            self._push(channel)
+
+    async def _heed_refusal(self, channel: _Channel, error: MediaRefusedError) -> None:
+        """Tell the members that the live session has ended, when that is why the worker refuses."""
+        if error.code not in ("not_allowed", "unknown_live_session") or channel.live_session not in self._channels:
+            return
+        await self._catch_up(channel)
+        channel.snapshot = {**channel.snapshot, "state": LiveSessionState.ENDED.value}
+        self._push(channel)
 
     # --- events ---
 
@@ -519,9 +532,7 @@ class LiveFanout:
         except MediaUnavailableError:
             return
         except MediaRefusedError as error:
-            log.info("live session %s: %s", channel.live_session, error.code)
-            if error.code in ("not_allowed", "unknown_live_session"):  # it has ended
-                self._end_channel(channel)
+            await self._heed_refusal(channel, error)
             return
         if result["media_epoch"] != channel.media_epoch and result["state"] is None:
             self._refresh(channel)

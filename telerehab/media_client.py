@@ -124,7 +124,7 @@ class MediaClient:
         command: Mapping[str, Any],
         *,
         request_id: str | None = None,
-        deadline_s: float = COMMAND_DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> dict[str, Any]:
         """Have the live session's worker execute a command; return its result.
 
@@ -141,7 +141,8 @@ class MediaClient:
             "participant": None if participant is None else str(participant),
             "command": dict(command),
         }
-        stop_ns = self._clock.monotonic_ns() + round(deadline_s * _NS_PER_S)
+        wait_s = COMMAND_DEADLINE_S if deadline_s is None else deadline_s
+        stop_ns = self._clock.monotonic_ns() + round(wait_s * _NS_PER_S)
         while True:
             result = await self._try_workers(live_session, body, stop_ns)
             if result is not None:

@@ -19,10 +19,11 @@ from uuid import UUID, uuid4
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 from devices.broker_client import BrokerClient
 from devices.embedded_broker import EmbeddedBroker
-from telerehab.api import live_socket
+from sessions.feature_hub import FeatureHub
 from telerehab.app import create_app
 from telerehab.auth.device_credentials import SqlCredentials
 from telerehab.auth.tokens import hash_token, new_token
@@ -31,7 +32,6 @@ from telerehab.db import provisioning, tables
 from telerehab.db.engine import Database, open_database, writing
 from telerehab.db.migrate import upgrade
 from telerehab.db.workers import Heartbeat
-from telerehab.live_fanout import LiveFanout
 from telerehab.live_host import LiveHost
 from telerehab.live_store import LiveStore
 from telerehab.media_client import MediaClient
@@ -52,6 +52,12 @@ async def until(condition: Callable[[], object], *, what: str = "", wait_s: floa
         await asyncio.sleep(0.01)
 
 
+def unused_port() -> int:
+    """A loopback port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 class QuietServer(uvicorn.Server):
     """uvicorn without its signal handlers."""
 
@@ -62,8 +68,9 @@ class QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, **options: Any) -> AsyncIterator[int]:
-    """Serve an ASGI app; give its port."""
+    """Serve an ASGI app; give its port. The system keeps little for a peer that does not read."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=1, **options
         )
@@ -110,14 +117,13 @@ class Clinic:
     web_port: int = 0
     broker: EmbeddedBroker | None = None
     workers: list[Worker] = field(default_factory=list)
-    fanout: LiveFanout | None = None
+    hub: FeatureHub[UUID] = field(default_factory=FeatureHub)
 
     async def start_worker(self) -> Worker:
         """Start one more media worker."""
         engine = NullEngine(monotonic_ns=SystemClock().monotonic_ns)
         secret = secrets.token_hex(16)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = unused_port()
         row = Heartbeat(
             self.database.main, role="media", clock=SystemClock(), address=f"http://127.0.0.1:{port}", secret=secret
         )
@@ -131,7 +137,7 @@ class Clinic:
         )
         stack = contextlib.AsyncExitStack()
         if broker is not None:
-            stack.callback(broker.close)
+            stack.push_async_callback(asyncio.to_thread, broker.close)
         server = QuietServer(
             uvicorn.Config(
                 create_control_app(host, secret=secret),
@@ -179,13 +185,16 @@ class Clinic:
             auto_admit=auto_admit,
         )
 
+    def cookie(self, person: UUID) -> dict[str, str]:
+        return {"Cookie": f"__Host-telerehab={self.tokens[person]}"}
+
     async def page(self, person: UUID, **options: Any) -> "Page":
         """Open the socket of somebody's page."""
         host = f"127.0.0.1:{self.web_port}"
         socket_ = await connect(
             f"ws://{host}/ws",
-            origin=options.pop("origin", f"http://{host}"),  # type: ignore[arg-type]
-            additional_headers={"Cookie": f"__Host-telerehab={self.tokens[person]}"},
+            origin=Origin(options.pop("origin", f"http://{host}")),
+            additional_headers=options.pop("headers", self.cookie(person)),
             compression=None,
             ping_interval=None,
             proxy=None,
@@ -267,6 +276,10 @@ class Page:
     async def send(self, **fields: Any) -> None:
         await self.socket.send(json.dumps({"v": 1, **fields}))
 
+    async def closed(self) -> None:
+        """Wait until the server has closed the socket."""
+        await asyncio.wait_for(asyncio.shield(self._reading), WAIT_S)
+
     def stop_beating(self) -> None:
         """Fall silent, as a page does whose network is gone."""
         self._beating.cancel()
@@ -335,7 +348,8 @@ async def open_clinic(
             clinic.broker = EmbeddedBroker("127.0.0.1", 0, credentials=credentials)
             await clinic.broker.start()
             stack.push_async_callback(clinic.broker.stop)
-            clinic.settings = settings = settings.model_copy(update={"mqtt_port": clinic.broker.port})
+        mqtt_port = clinic.broker.port if clinic.broker is not None else unused_port()
+        clinic.settings = settings = settings.model_copy(update={"mqtt_port": mqtt_port})
 
         stack.push_async_callback(clinic.media.aclose)
 
@@ -347,17 +361,8 @@ async def open_clinic(
         if with_worker:
             await clinic.start_worker()
         app = create_app(settings)
-        own = not any(getattr(route, "path", None) == "/ws" for route in app.routes)
-        if own:
-            app.include_router(live_socket.router)
         clinic.web_port = await stack.enter_async_context(serving(app, ws_max_size=64 * 1024))
-        if own:
-            parts = app.state.parts
-            fanout = LiveFanout(settings, database=database, media=clinic.media, clock=SystemClock())
-            app.state.live_fanout = fanout
-            fanout.start(parts.tasks)
-            stack.push_async_callback(fanout.aclose)
-        clinic.fanout = app.state.live_fanout
+        clinic.hub = app.state.live_fanout.hub
         yield clinic
 
 
@@ -380,11 +385,12 @@ def _provision(settings: Settings, database: Database, *, n_patients: int) -> Cl
         for person, holder in holders.items():
             tokens[person] = new_token()
             login = tables.Login(
+                account_id=holder.get("account_id"),
+                tablet_id=holder.get("tablet_id"),
                 token_hash=hash_token(tokens[person]),
                 created_at=now,
                 last_seen_at=now,
                 expires_at=now + timedelta(hours=1),
-                **holder,
             )
             db.add(login)
             login_ids[person] = login.id
