@@ -67,6 +67,7 @@ class DeviceRunner:
         self._connection = connection
         self._link = link
         self._truth = truth
+        self._told_refusal = ""
         self.next_due_ns = firmware.next_due_ns()
 
     @property
@@ -133,13 +134,17 @@ class DeviceRunner:
                 self.firmware.not_sent()
 
     def _note_connection(self) -> None:
+        if self._connection.refusal != self._told_refusal:
+            self._told_refusal = self._connection.refusal
+            if self._told_refusal:
+                log.warning("device %s: the broker refuses it: %s", self.firmware.name, self._told_refusal)
         if not self._connection.take_change():
             return
         if self._connection.is_connected:
             log.info("device %s: connected", self.firmware.name)
             self._send(self.firmware.connected(time.monotonic_ns()))
         else:
-            log.warning("device %s: connection lost %s", self.firmware.name, self._connection.refusal)
+            log.warning("device %s: connection lost", self.firmware.name)
             self.firmware.disconnected()
 
 

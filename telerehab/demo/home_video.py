@@ -29,7 +29,6 @@ STALE_AFTER_S: Final = 1.0
 AUDIO_RATE_HZ: Final = 48_000
 AUDIO_FRAME_S: Final = 0.02
 TONE_HZ: Final = 200.0
-TONE_LEVEL: Final = 0.01
 
 Picture = npt.NDArray[np.uint8]
 Point = tuple[float, float]

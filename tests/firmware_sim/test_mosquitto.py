@@ -20,7 +20,7 @@ from devices.wire import Schema
 from firmware_sim.truth import BLOCK_TRUTH_DTYPE
 from tests.conftest import find_program
 from tests.firmware_sim.test_homes import changed
-from tests.firmware_sim.test_main import ROOT, closed_port, command
+from tests.firmware_sim.test_main import ROOT, closed_port, command, run
 from tests.firmware_sim.test_replay import five_sensors
 
 pytestmark = pytest.mark.mosquitto
@@ -31,10 +31,11 @@ Key = tuple[str, int, str]
 class Broker:
     """Mosquitto on a loopback port, in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, admits: bool = True) -> None:
         self.port = closed_port()
         self._settings = folder / "mosquitto.conf"
-        self._settings.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        anybody = str(admits).lower()
+        self._settings.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous {anybody}\npersistence false\n")
         self.start()
 
     def start(self) -> None:
@@ -198,3 +199,17 @@ def test_a_replayed_recording_goes_out_at_its_own_rate_and_ends_by_itself(tmp_pa
     assert int(truth["n_samples"].sum()) == 100 + 25
     assert len(server.digests[("f-1", 1, "imu")]) == truth.size
     assert set(np.diff(truth["t0_us"].astype(np.int64)).tolist()) == {80_000}
+
+
+def test_a_broker_that_refuses_the_credentials_is_told_once_per_device(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, admits=False)
+    try:
+        finished = run(command(tmp_path, "--seconds", "2", "--drain", "0", port=broker.port))
+    finally:
+        broker.kill()
+    assert finished.returncode == 3
+    for name in ("t-1", "s-1", "h-1"):
+        refusals = [line for line in finished.stderr.splitlines() if f"device {name}: the broker refuses it" in line]
+        assert len(refusals) == 1
+        assert "Not authorized" in refusals[0]
+    assert "secret" not in finished.stderr
