@@ -75,6 +75,15 @@ export class PatientFace {
     effect(() => {
       if (this.room.value?.refused.value) this.forgetSeat();
     });
+    effect(() => {
+      if (this.self.value?.state === "removed") void this.finish("done");
+    });
+    effect(() => {
+      if (this.room.value) void keepAwake();
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible" && this.room.peek()) void keepAwake();
+    });
   }
 
   name(): string {
@@ -201,6 +210,12 @@ export interface Receipt {
   romDeg: number | null;
   therapist: string;
   saved: { value: boolean; peek(): boolean };
+}
+
+/** Keep the tablet's screen on while training; where the browser cannot, the screen goes dark as the tablet is set. */
+async function keepAwake(): Promise<void> {
+  const lock = "wakeLock" in navigator ? navigator.wakeLock : null;
+  await lock?.request("screen").catch(() => undefined);
 }
 
 function summary(room: Room): { repetitions: number; romDeg: number | null } {

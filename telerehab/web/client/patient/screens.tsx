@@ -164,7 +164,7 @@ function HelpScreen({ face }: { face: PatientFace }) {
 
 function HomeScreen({ face }: { face: PatientFace }) {
   const isReady = face.offered.value !== null;
-  const canAsk = face.media.value !== "none";
+  const startsWithCamera = (face.media.value ?? "both") === "both";
   return (
     <main class="message">
       <h1>{t("patient.greeting", { name: face.me.value?.display_name ?? "" })}</h1>
@@ -178,13 +178,19 @@ function HomeScreen({ face }: { face: PatientFace }) {
           </button>
         </div>
       )}
-      {isReady && canAsk && face.media.value === null && (
+      {isReady && (
         <>
-          <p class="note">{t("patient.home.media")}</p>
+          {face.media.value === null && <p class="note">{t("patient.home.media")}</p>}
           <div class="choices">
-            <button class="button calm" data-action="start-without" onClick={() => void face.join("audio")}>
-              {t("patient.start.without_camera")}
-            </button>
+            {startsWithCamera ? (
+              <button class="button calm" data-action="start-without" onClick={() => void face.join("audio")}>
+                {t("patient.start.without_camera")}
+              </button>
+            ) : (
+              <button class="button calm" data-action="start-with" onClick={() => void face.join("both")}>
+                {t("patient.start.with_camera")}
+              </button>
+            )}
             <ToneButton />
           </div>
         </>

@@ -29,6 +29,8 @@ export interface LiveSessionState {
   title: string;
   state: string;
   event_sequence: number;
+  /** Another one: the media connections are gone for good and must be made again. */
+  media_epoch?: string | number;
   /** This page's own participant id. */
   you: string;
   /** Only the therapist is told these two. */

@@ -49,7 +49,9 @@ export class Room {
     this.socket = new LiveSocket(liveSession, {
       onLink: (link) => (this.link.value = link),
       onState: (state) => {
+        const before = this.state.peek();
         this.state.value = state;
+        if (before && before.media_epoch !== state.media_epoch) void this.media.afterNewWorker();
         this.media.expect(Object.values(state.slots ?? {}).some((participant) => this.isSending(participant)));
       },
       onEvent: (event) => this.take(event),
@@ -98,11 +100,14 @@ export class Room {
     this.typingTimer ??= setTimeout(() => void this.sendTyped(), TEXT_DELAY_MS);
   }
 
-  /** Close the line. False when it could not be sent: keep it in the field and try again. */
+  /** Close the line; what is typed meanwhile begins a new one. False when it could not be sent: put it back and try again. */
   async closeLine(): Promise<boolean> {
-    if (!(await this.sendTyped("\n"))) return false;
+    const [line, before] = [this.typed, this.typedSent];
+    const sending = this.sendTyped("\n");
     this.typed = this.typedSent = "";
-    return true;
+    if (await sending) return true;
+    [this.typed, this.typedSent] = [line, before];
+    return false;
   }
 
   me(): Participant | null {

@@ -89,10 +89,20 @@ export class MediaLegs {
     this.expectsMedia = isBound;
   }
 
-  /** The socket took the seat anew: the seat wants new connections, the old ones serve until those are up. */
+  /** The socket took the seat anew: connections that did not survive it are made again, the others go on. */
   async afterRejoin(): Promise<void> {
-    if (this.ownStream !== null) await this.renew("publish");
-    if (this.slots !== null) await this.renew("subscribe");
+    if (this.publishLeg?.connection.connectionState !== "connected") await this.makeAnew("publish");
+    if (this.subscribeLeg?.connection.connectionState !== "connected") await this.makeAnew("subscribe");
+  }
+
+  /** The media worker is another one: both connections are gone, whatever they say. */
+  async afterNewWorker(): Promise<void> {
+    await this.makeAnew("publish");
+    await this.makeAnew("subscribe");
+  }
+
+  private async makeAnew(which: "publish" | "subscribe"): Promise<void> {
+    if (which === "publish" ? this.ownStream !== null : this.slots !== null) await this.renew(which);
   }
 
   /** Follow the server's wish for size, rate and bits of the own video; drops resolution before frame rate. */

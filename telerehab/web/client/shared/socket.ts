@@ -9,6 +9,8 @@ export const BACKOFF_FIRST_MS = 300;
 export const BACKOFF_MAX_MS = 5000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const REQUESTS_MAX = 64;
+const REPLAY_PAGES_MAX = 40;
+const REPORT_MS = 5000;
 
 export type ByeReason = "replaced" | "ended" | "revoked" | string;
 export type LinkState = "connecting" | "open" | "lost" | "closed";
@@ -70,6 +72,7 @@ export class LiveSocket {
   private lastSequence = 0;
   private readonly seen = new Set<number>();
   private heardMs = 0;
+  private reportedMs = -Infinity;
   private link: LinkState = "connecting";
   private stopTimers: (() => void)[] = [];
   private readonly pending = new Map<string, Pending>();
@@ -144,12 +147,16 @@ export class LiveSocket {
   }
 
   private async replay(): Promise<void> {
-    await this.request("replay", { after: this.lastSequence }).then(
-      () => {
-        for (const sequence of this.seen) this.lastSequence = Math.max(this.lastSequence, sequence);
-      },
-      () => undefined, // asked again after the next join
-    );
+    try {
+      for (let page = 0; page < REPLAY_PAGES_MAX; page += 1) {
+        const reply = await this.request("replay", { after: this.lastSequence });
+        if (typeof reply["sequence"] === "number") this.lastSequence = Math.max(this.lastSequence, reply["sequence"]);
+        if (reply["complete"] !== false) break;
+      }
+      for (const sequence of this.seen) this.lastSequence = Math.max(this.lastSequence, sequence);
+    } catch {
+      // not answered: asked again after the next join
+    }
   }
 
   private beat(): void {
@@ -186,6 +193,9 @@ export class LiveSocket {
       case "state":
         this.handlers.onState(message["live_session"] as LiveSessionState);
         break;
+      case "pong":
+        this.report(this.world.nowMs() - Number(message["t"]));
+        break;
       case "event": {
         const event = message as unknown as LiveEvent;
         if (this.seen.has(event.sequence)) break;
@@ -201,6 +211,14 @@ export class LiveSocket {
         this.handlers.onBye(String(message["reason"]));
         break;
     }
+  }
+
+  /** Tell the server now and then how long a round trip takes; it shows both sides a weak link. */
+  private report(roundTripMs: number): void {
+    const nowMs = this.world.nowMs();
+    if (!this.isJoined || !Number.isFinite(roundTripMs) || nowMs - this.reportedMs < REPORT_MS) return;
+    this.reportedMs = nowMs;
+    this.send({ type: "quality_report", round_trip_ms: Math.round(roundTripMs) });
   }
 
   private send(fields: Record<string, unknown>): boolean {

@@ -118,6 +118,7 @@ export interface TextValues {
   "patient.revoked.title": undefined;
   "patient.sound.on": undefined;
   "patient.start": undefined;
+  "patient.start.with_camera": undefined;
   "patient.start.without_camera": undefined;
   "patient.stop": undefined;
   "patient.stop.no": undefined;
@@ -398,6 +399,7 @@ export const da: Record<TextKey, string> = {
   "patient.revoked.title": "Denne tablet er koblet fra",
   "patient.sound.on": "Slå lyden til",
   "patient.start": "START TRÆNING",
+  "patient.start.with_camera": "Start med kamera",
   "patient.start.without_camera": "Start uden kamera",
   "patient.stop": "JEG STOPPER",
   "patient.stop.no": "Nej, fortsæt",
@@ -675,6 +677,7 @@ export const en: Record<TextKey, string> = {
   "patient.revoked.title": "This tablet has been disconnected",
   "patient.sound.on": "Turn on sound",
   "patient.start": "START TRAINING",
+  "patient.start.with_camera": "Start with camera",
   "patient.start.without_camera": "Start without camera",
   "patient.stop": "I STOP",
   "patient.stop.no": "No, go on",

@@ -202,6 +202,24 @@ test("requests are answered, refused, or end with the line", async () => {
   await expect(cut).rejects.toMatchObject({ code: "not_connected" });
 });
 
+test("a long replay is asked for page by page", async () => {
+  await world.line.accept();
+  await world.line.say({ type: "reply", re: world.line.last("replay")["id"], sequence: 500, complete: false });
+  expect(world.line.last("replay")["after"]).toBe(500);
+  await world.line.say({ type: "reply", re: world.line.last("replay")["id"], sequence: 620, complete: true });
+  expect(world.line.types().filter((type) => type === "replay")).toHaveLength(2);
+});
+
+test("the time of a round trip is reported every five seconds", async () => {
+  await world.line.accept();
+  for (let second = 1; second <= 10; second += 1) {
+    await world.advance(1000);
+    await world.line.say({ type: "pong", t: world.now - 80 });
+  }
+  const reports = world.line.sent.filter((message) => message["type"] === "quality_report");
+  expect(reports.map((report) => report["round_trip_ms"])).toEqual([80, 80]);
+});
+
 test("a live frame carries the moment of its receipt", async () => {
   await world.line.accept();
   await world.advance(500);

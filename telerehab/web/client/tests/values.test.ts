@@ -26,11 +26,22 @@ test("an unknown age shows no number, and never measured is not lost", () => {
 
 const tickOf = (value: number) => new Float32Array(10).fill(value);
 
-test("a tick that never came is a hole in the history", () => {
+test("ticks that never came are a hole in the history", () => {
   const history = new AngleHistory(1);
   history.append(7, tickOf(1));
-  history.append(9, tickOf(3));
-  expect([...history.samples.subarray(70)]).toEqual([...tickOf(1), ...tickOf(NaN), ...tickOf(3)]);
+  history.append(12, tickOf(3));
+  expect([...history.samples.subarray(40)]).toEqual([...tickOf(1), ...new Float32Array(40).fill(NaN), ...tickOf(3)]);
+});
+
+test("a hole as late samples leave it is bridged by a line, whether the tick was missing or empty", () => {
+  for (const isEmpty of [false, true]) {
+    const history = new AngleHistory(1);
+    history.append(7, tickOf(1));
+    if (isEmpty) history.append(8, tickOf(NaN));
+    history.append(9, tickOf(12));
+    const bridged = [...history.samples.subarray(79, 91)].map((value) => Math.round(value * 100) / 100);
+    expect(bridged).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  }
 });
 
 test("a repeated tick changes nothing, and a counter that starts again goes on", () => {
@@ -49,13 +60,15 @@ test("the tick counter may wrap", () => {
   expect([...history.samples.subarray(80)]).toEqual([...tickOf(1), ...tickOf(2)]);
 });
 
-test("the newest angle is the last one known, and none when the tick knew none", () => {
+test("the newest angle is the last one known in half a second", () => {
   const history = new AngleHistory(1);
   const partly = tickOf(NaN);
   partly[3] = 42;
   history.append(1, partly);
   expect(history.newest()).toBe(42);
-  history.append(2, tickOf(NaN));
+  for (let tick = 2; tick <= 5; tick += 1) history.append(tick, tickOf(NaN));
+  expect(history.newest()).toBe(42);
+  history.append(6, tickOf(NaN));
   expect(history.newest()).toBeNaN();
 });
 

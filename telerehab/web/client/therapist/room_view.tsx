@@ -183,7 +183,9 @@ function TextPanel({ visit }: { visit: Visit }) {
   useEffect(() => list.current?.scrollTo({ top: list.current.scrollHeight }), [lines.length]);
   const send = async (event: Event) => {
     event.preventDefault();
-    if (draft !== "" && (await room.closeLine())) setDraft("");
+    if (draft === "") return;
+    setDraft("");
+    if (!(await room.closeLine())) setDraft(draft);
   };
   return (
     <section class="text" aria-labelledby="text-title">
