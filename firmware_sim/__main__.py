@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from firmware_sim.errors import BrokerRefusedError, SimulatorError, TruthError
+from firmware_sim.exercises import EXERCISE_CODES
 from firmware_sim.fleet import Fleet, FleetOptions
 from firmware_sim.homes import read_homes
 from firmware_sim.link import LinkFaults
-from firmware_sim.movement import EXERCISE_CODES
 from firmware_sim.replay import read_recording
+from firmware_sim.sampling import SensorErrors
 
 EXIT_OK: Final = 0
 EXIT_WRONG_CALL: Final = 2
@@ -101,8 +102,7 @@ def _fleet(options: argparse.Namespace) -> Fleet:
             seconds=options.seconds,
             drain_s=options.drain,
             faults=LinkFaults(loss=options.loss, duplicates=options.duplicates, corrupt=options.corrupt),
-            gyro_bias_deg_s=options.gyro_bias,
-            misplacement_max_deg=options.misplacement,
+            errors=SensorErrors(gyro_bias_deg_s=options.gyro_bias, misplacement_max_deg=options.misplacement),
             drift_spread_ppm=options.drift,
         ),
     )

@@ -9,32 +9,27 @@ import selectors
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from devices.wire import Schema
-from firmware_sim.body import Anthropometry
+from firmware_sim.device_runner import DeviceRunner
 from firmware_sim.errors import HomesFileError
-from firmware_sim.firmware import DeviceConfig, Firmware, Outgoing, ProducedBlock
+from firmware_sim.firmware import DeviceConfig, Firmware
 from firmware_sim.heart import Heart
 from firmware_sim.homes import Home, WornDevice, is_simulated
-from firmware_sim.imu import BMI270, ImuSensor, WornSensor, place
 from firmware_sim.link import FaultyLink, LinkFaults
 from firmware_sim.movement import Movement
 from firmware_sim.mqtt_client import Connection
 from firmware_sim.replay import Recording, RecordingTruth
+from firmware_sim.sampling import SAMPLING_RATE_HZ, SensorErrors, describe, recorded_stream, simulated_stream
 from firmware_sim.seeds import random_stream
-from firmware_sim.streams import DeviceClock, HeartStream, RegularStream, Rows, Stream
+from firmware_sim.streams import DeviceClock, HeartStream, Stream
 from firmware_sim.truth import DeviceTruth, HomeTruth, TruthSource, write_replay_report
 
 log = logging.getLogger(__name__)
 
-SAMPLING_RATE_HZ: Final = 100.0
-STRETCH_SAMPLES: Final = 200
-FIRMWARE_VERSION: Final = "sim-1.0"
 _TEND_EVERY_NS: Final = 50_000_000
 _PROGRESS_EVERY_NS: Final = 10_000_000_000
 _PHASE_MAX_NS: Final = 100_000_000
@@ -54,98 +49,8 @@ class FleetOptions:
     seconds: float | None = None
     drain_s: float = 10.0
     faults: LinkFaults = field(default_factory=LinkFaults)
-    gyro_bias_deg_s: float = 0.5
-    misplacement_max_deg: float = 8.0
+    errors: SensorErrors = field(default_factory=SensorErrors)
     drift_spread_ppm: float = 20.0
-
-
-class DeviceRunner:
-    """One device with its connection and its truth."""
-
-    def __init__(self, firmware: Firmware, *, connection: Connection, link: FaultyLink, truth: DeviceTruth) -> None:
-        self.firmware = firmware
-        self._connection = connection
-        self._link = link
-        self._truth = truth
-        self._told_refusal = ""
-        self.next_due_ns = firmware.next_due_ns()
-
-    @property
-    def connection(self) -> Connection:
-        """The device's connection to the broker."""
-        return self._connection
-
-    def read(self) -> None:
-        """Act on what the broker has sent."""
-        messages = self._connection.read()
-        self._note_connection()
-        for topic, payload in messages:
-            self._send(self.firmware.received(topic, payload, time.monotonic_ns()))
-
-    def produce(self, now_ns: int) -> None:
-        """Send the blocks that are due."""
-        self._remember(*self.firmware.produce(now_ns))
-
-    def stop(self, now_ns: int) -> None:
-        """Stop sampling."""
-        self._remember(*self.firmware.stop(now_ns))
-
-    def tend(self, now_ns: int) -> None:
-        """Keep the connection and the unanswered blocks going."""
-        self._connection.tend(now_ns)
-        self._note_connection()
-        self._send(self.firmware.tend(now_ns))
-
-    def close(self, now_ns: int) -> None:
-        """Switch the device off."""
-        self._send([self.firmware.farewell(now_ns)])
-        self._connection.close()
-        self._truth.close()
-
-    def summary(self) -> Mapping[str, int]:
-        """Return what the device has done."""
-        tally = self.firmware.tally
-        return {
-            "produced": tally.produced,
-            "acknowledged": tally.acknowledged,
-            "kept": self.firmware.n_kept,
-            "dropped": tally.dropped,
-            "sent": tally.sent,
-            "resent": tally.resent,
-            "duplicates": self._link.doubled,
-            "lost": self._link.lost,
-            "corrupted": self._link.damaged,
-        }
-
-    def _remember(self, produced: Sequence[ProducedBlock], outgoing: Sequence[Outgoing]) -> None:
-        if produced:
-            self._truth.write(produced)
-        self._send(outgoing)
-        self.next_due_ns = self.firmware.next_due_ns()
-
-    def _send(self, outgoing: Sequence[Outgoing]) -> None:
-        for message in outgoing:
-            copies = self._link.carry(message.payload) if message.is_block else [message.payload]
-            went_out = [
-                self._connection.publish(message.topic, payload, qos=message.qos, retain=message.retain)
-                for payload in copies
-            ]
-            if message.is_block and not all(went_out):
-                self.firmware.not_sent()
-
-    def _note_connection(self) -> None:
-        if self._connection.refusal != self._told_refusal:
-            self._told_refusal = self._connection.refusal
-            if self._told_refusal:
-                log.warning("device %s: the broker refuses it: %s", self.firmware.name, self._told_refusal)
-        if not self._connection.take_change():
-            return
-        if self._connection.is_connected:
-            log.info("device %s: connected", self.firmware.name)
-            self._send(self.firmware.connected(time.monotonic_ns()))
-        else:
-            log.warning("device %s: connection lost", self.firmware.name)
-            self.firmware.disconnected()
 
 
 class Fleet:
@@ -261,7 +166,15 @@ class Fleet:
         elif isinstance(worn, Recording):
             stream, rate_hz = recorded_stream(device, clock=clock, recording=worn), worn.rate_hz
         else:
-            stream = simulated_stream(home, device, movement=worn, clock=clock, lead_s=phase_ns * 1e-9, options=options)
+            stream = simulated_stream(
+                device,
+                trained_side=home.side,
+                movement=worn,
+                clock=clock,
+                lead_s=phase_ns * 1e-9,
+                seed=options.seed,
+                errors=options.errors,
+            )
         truth = DeviceTruth(options.truth, device=device.name, stream=device.stream)
         firmware = Firmware(
             DeviceConfig(
@@ -329,119 +242,3 @@ class Fleet:
             sum(device.firmware.tally.produced for device in self._devices),
             self._n_kept(),
         )
-
-
-class SimulatedRows:
-    """The rows of a simulated sensor, a stretch at a time.
-
-    Parameters
-    ----------
-    worn : WornSensor
-    sensor : ImuSensor
-    clock_rate : float
-        Device seconds per true second.
-    lead_s : float
-        When in the movement the device takes sample 0.
-    """
-
-    def __init__(self, worn: WornSensor, sensor: ImuSensor, *, clock_rate: float, lead_s: float) -> None:
-        self._worn = worn
-        self._sensor = sensor
-        self._clock_rate = clock_rate
-        self._lead_s = lead_s
-        self._n_made = 0
-
-    def __call__(self) -> Rows:
-        """Return the next STRETCH_SAMPLES rows."""
-        index = self._n_made + np.arange(STRETCH_SAMPLES)
-        self._n_made += STRETCH_SAMPLES
-        times_s = self._lead_s + index / SAMPLING_RATE_HZ / self._clock_rate
-        return self._sensor.measure(*self._worn.ideal(times_s))
-
-
-def simulated_stream(
-    home: Home,
-    device: WornDevice,
-    *,
-    movement: Movement,
-    clock: DeviceClock,
-    lead_s: float,
-    options: FleetOptions,
-) -> RegularStream:
-    """Return the stream of a simulated inertial sensor; its rows depend on seed, home and device alone."""
-    body = Anthropometry()
-    worn = WornSensor(
-        movement=movement,
-        mounting=place(
-            device.segment,
-            side=device.side,
-            body=body,
-            misplacement_max_deg=options.misplacement_max_deg,
-            random=random_stream(options.seed, device.name, "place"),
-        ),
-        segment=device.segment,
-        side=device.side,
-        trains=device.side == home.side or movement.exercise.moves_both_sides,
-        body=body,
-    )
-    sensor = ImuSensor(
-        BMI270,
-        seed=options.seed,
-        device=device.name,
-        sampling_rate_hz=SAMPLING_RATE_HZ,
-        gyro_bias_deg_s=options.gyro_bias_deg_s,
-    )
-    return RegularStream(
-        name=device.stream,
-        schema=Schema.IMU6,
-        period_us=round(1e6 / SAMPLING_RATE_HZ),
-        first_us=clock.offset_us,
-        next_rows=SimulatedRows(worn, sensor, clock_rate=clock.rate, lead_s=lead_s),
-    )
-
-
-def recorded_stream(device: WornDevice, *, clock: DeviceClock, recording: Recording) -> RegularStream:
-    """Return the stream of a replayed recording, at its own rate."""
-    return RegularStream(
-        name=device.stream,
-        schema=Schema.IMU6,
-        period_us=recording.period_us,
-        first_us=clock.offset_us,
-        next_rows=partial(next, iter([recording.rows()]), None),
-    )
-
-
-def describe(device: WornDevice, *, rate_hz: float) -> Mapping[str, Any]:
-    """Return the meta of a device: what its streams are and what their numbers mean."""
-    if device.kind == "heart":
-        stream: dict[str, Any] = {
-            "schema": int(Schema.HEART),
-            "rate_hz": 0,
-            "channels": [
-                {"name": "heart_rate", "unit": "/min", "scale": 1, "range": [0, 250]},
-                {"name": "rr", "unit": "s", "scale": 1 / 1024, "range": [0, 4]},
-            ],
-        }
-    else:
-        accel_range_m_s2 = round(BMI270.accel_scale_m_s2 * 32768, 6)
-        kinds = (
-            ("accel", "m/s2", BMI270.accel_scale_m_s2, accel_range_m_s2),
-            ("gyro", "deg/s", BMI270.gyro_scale_deg_s, BMI270.gyro_range_deg_s),
-        )
-        stream = {
-            "schema": int(Schema.IMU6),
-            "rate_hz": rate_hz,
-            "body_site": device.site,
-            "channels": [
-                {"name": f"{kind}_{axis}", "unit": unit, "scale": scale, "range": [-limit, limit]}
-                for kind, unit, scale, limit in kinds
-                for axis in "xyz"
-            ],
-        }
-    return {
-        "v": 1,
-        "firmware": FIRMWARE_VERSION,
-        "serial": f"sim-{device.name}",
-        "part": BMI270.name if device.kind == "imu6" else "strap",
-        "streams": {device.stream: stream},
-    }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from firmware_sim.errors import HomesFileError
-from firmware_sim.movement import EXERCISE_CODES, SIMULATED_EXERCISES
+from firmware_sim.exercises import EXERCISE_CODES, SIMULATED_EXERCISES
 
 KINDS: Final = ("imu6", "heart")
 MIDDLE_SITES: Final = ("pelvis", "trunk")

@@ -13,8 +13,9 @@ from firmware_sim.body import (
     lever_arm_m_s2,
     move_segment,
 )
+from firmware_sim.exercises import SIMULATED_EXERCISES
 from firmware_sim.imu import Mounting, WornSensor, feel, place, rotation_about
-from firmware_sim.movement import SIMULATED_EXERCISES, Movement
+from firmware_sim.movement import Movement
 from firmware_sim.seeds import random_stream
 
 BODY = Anthropometry()

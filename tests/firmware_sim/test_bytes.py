@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_sim.fleet import FleetOptions, simulated_stream
-from firmware_sim.homes import Home, WornDevice
+from firmware_sim.homes import WornDevice
 from firmware_sim.link import FaultyLink, LinkFaults
 from firmware_sim.movement import Movement
+from firmware_sim.sampling import SensorErrors, simulated_stream
 from firmware_sim.streams import DeviceClock
 
 
@@ -32,19 +32,17 @@ def digest(*, seed: int = 1, block_samples: int = 10, n_homes: int = 1, device: 
                 side="right",
             )
             movement = Movement(seed=seed, home=home, exercise="knee_extension_seated")
-            lived_in = Home(
-                name=home,
-                shard="00",
-                exercise="knee_extension_seated",
-                side="right",
-                n_repetitions=None,
-                start_at_utc_s=None,
-                devices=(worn,),
-            )
             clock = DeviceClock(start_ns=0, offset_us=5, drift_ppm=17.0)
-            options = FleetOptions(host="", port=1, truth=Path(), seed=seed)
             streams.append(
-                simulated_stream(lived_in, worn, movement=movement, clock=clock, lead_s=0.03, options=options)
+                simulated_stream(
+                    worn,
+                    trained_side="right",
+                    movement=movement,
+                    clock=clock,
+                    lead_s=0.03,
+                    seed=seed,
+                    errors=SensorErrors(),
+                )
             )
     whole = hashlib.sha256()
     for _ in range(3000 // block_samples):

@@ -5,13 +5,8 @@ import pytest
 
 from analytics.exercises import EXERCISES
 from firmware_sim.body import COORDINATE_INDEX
-from firmware_sim.movement import (
-    EXERCISE_CODES,
-    SIMULATED_EXERCISES,
-    Movement,
-    MovementPhase,
-    minimum_jerk,
-)
+from firmware_sim.exercises import EXERCISE_CODES, SIMULATED_EXERCISES
+from firmware_sim.movement import Movement, MovementPhase, minimum_jerk
 
 
 def knee(seed: int = 1, home: str = "home1", n_repetitions: int | None = None) -> Movement:
