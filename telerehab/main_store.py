@@ -133,8 +133,6 @@ class MainStore:
 
     def _write(self, ended: Sequence[EndedRepetition]) -> None:
         """Write repetitions, those that are there already stay; a training session that is gone takes its own along."""
-        if not ended:
-            return
         try:
             write_repetitions(self._engine, ended)
         except IntegrityError:
@@ -147,6 +145,8 @@ class MainStore:
 
 def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> None:
     """Insert repetitions; those whose index is there already stay as they are."""
+    if not ended:
+        return
     make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
     table = sa.inspect(Repetition).local_table
     assert isinstance(table, sa.Table)

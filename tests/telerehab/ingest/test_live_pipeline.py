@@ -1,0 +1,312 @@
+"""From frames to live frames in made-up time: counting, clocks, rates, silence, lateness, a store that refuses."""
+
+import struct
+import zlib
+from uuid import UUID
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from analytics.results import Phase, Reason
+from devices.ports import Raw
+from telerehab import live_frame
+from telerehab.live_pipeline import LivePipeline
+from tests.telerehab.ingest.bodies import (
+    GYRO_NOISE,
+    GYRO_SCALE,
+    RANGE_DEG,
+    REPETITION_S,
+    START_US,
+    STILL_S,
+    House,
+    Sensor,
+    extension_deg,
+    knee,
+    swing,
+    training,
+)
+
+TURN = 2 * np.pi * 0.5  # of `swing` [rad/s]
+
+
+def angles_deg(house: House, training_session: int = 1) -> NDArray[np.float64]:
+    """Return all angles that the screens saw, one row a frame, NaN where unknown."""
+    angle = np.array([entry["angle"] for entry in house.entries(training_session)], np.float64)
+    return np.where(angle == live_frame.UNKNOWN_ANGLE, np.nan, angle / 100)
+
+
+def fields(entry: NDArray[np.void], *names: str) -> list[int]:
+    return [int(entry[name]) for name in names]
+
+
+def swing_time_error_s(house: House, column: int, *, n: int = 200) -> float:
+    """Return how far a column's samples lie from the server times of their places, by the phase of the swing."""
+    grid = house.pipeline.slots.grid
+    samples, valid = grid.ring.last(column, n)
+    assert valid.all()
+    head = int(grid.ring.heads[column])
+    t_s = np.array([(grid.server_us_at(column // 2, index) - START_US) * 1e-6 for index in range(head - n, head)])
+    speed = samples[4] * GYRO_SCALE / 100
+    seen = np.angle(np.mean(speed * np.exp(-1j * TURN * t_s)))
+    return float((seen - (-np.pi / 2)) / TURN)
+
+
+def test_repetitions_are_counted_timed_and_shown() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 3 * REPETITION_S)
+    assert [ended.index for ended in house.ended] == [0, 1, 2]
+    for ended in house.ended:
+        assert ended.training_session == UUID(int=1)
+        began_s = STILL_S + ended.index * REPETITION_S
+        assert began_s - 0.1 < (ended.start_us - START_US) * 1e-6 < began_s + 0.7
+        assert (ended.peak_us - START_US) * 1e-6 == pytest.approx(began_s + 1.25, abs=0.25)
+        assert began_s + 1.8 < (ended.stop_us - START_US) * 1e-6 < began_s + 2.8
+        assert ended.row["rom_deg"] == pytest.approx(RANGE_DEG, abs=5)
+    last = house.entries()[-1]
+    assert fields(last, "repetitions", "flags", "reason") == [3, 0, Reason.NONE]
+    assert last["last_rom"] / 10 == pytest.approx(RANGE_DEG, abs=5)
+    assert fields(last, "target_low", "target_high") == [0, 2_000]
+    assert last["age_ms"] <= 110
+    assert [tick for tick in np.diff([now_us for now_us, _ in house.frames]) if tick != 100_000] == []
+
+
+def test_the_shown_angle_is_that_of_the_knee_at_the_time_that_the_age_tells() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2 * REPETITION_S)
+    angle, sent_us = angles_deg(house), np.array([now_us for now_us, _ in house.frames])
+    age_us = np.array([entry["age_ms"] for entry in house.entries()]) * 1_000.0
+    t_s = (sent_us - age_us - START_US)[:, None] * 1e-6 - np.arange(9, -1, -1) * 0.01
+    moving = t_s[:, 0] > STILL_S
+    error = angle - (90 - extension_deg(t_s - 0.07))  # the low-pass of the analysis is some 70 ms behind
+    assert np.sqrt(np.nanmean(error[moving] ** 2)) < 5
+
+
+def test_sensors_whose_clocks_run_apart_stay_side_by_side() -> None:
+    sensors = [
+        Sensor(name="thigh-1", signal=swing, drift_ppm=300),
+        Sensor(name="shank-1", signal=swing, drift_ppm=-300, clock_offset_us=9_000_000_000),
+    ]
+    house = House(sensors, [training()])
+    for _ in range(4):
+        house.run(15)
+        for column in (0, 1):
+            assert abs(swing_time_error_s(house, column)) < 0.012  # without correction 36 ms apart after a minute
+    assert house.pipeline.slots.grid.slip_count > 0
+    assert house.pipeline.slots.jump_count == 0
+
+
+def test_a_sensor_of_25_hz_reaches_the_grid_of_100_hz() -> None:
+    sensors = [
+        Sensor(name="thigh-1", signal=swing),
+        Sensor(name="shank-1", signal=swing, period_us=40_000, n_samples=5, clock_offset_us=123_456_789),
+    ]
+    house = House(sensors, [training()])
+    house.run(8)
+    ring = house.pipeline.slots.grid.ring
+    samples, valid = ring.last(1, 400)
+    assert valid.all()
+    assert abs(swing_time_error_s(house, 1)) < 0.008
+    grid = house.pipeline.slots.grid
+    at_s = np.array([grid.server_us_at(0, int(ring.heads[1]) - 400 + index) - START_US for index in range(400)]) * 1e-6
+    expected = 100 * np.sin(TURN * at_s)
+    assert np.abs(samples[4] * GYRO_SCALE - expected).max() < 3.2 + 5 * GYRO_NOISE  # 10 ms of the fastest turn
+
+
+def test_blocks_that_come_late_are_stored_and_change_nothing_on_the_screen() -> None:
+    def house_with_a_hole() -> House:
+        house = House(knee(), [training()])
+        house.run(STILL_S + 1)
+        house.sensors[1].is_silent = True
+        house.run(0.3)
+        house.sensors[1].is_silent = False
+        house.run(1)
+        return house
+
+    without, late = house_with_a_hole(), house_with_a_hole()
+    kept = late.sensors[1].kept
+    assert len(kept) == 3
+    late.send(*reversed(kept))
+    without.run(3)
+    late.run(3)
+    assert np.array_equal(angles_deg(late), angles_deg(without), equal_nan=True)
+    assert {raw.payload for raw in kept} <= set(late.stored.values())
+    assert not {raw.payload for raw in kept} & set(without.stored.values())
+
+
+def test_a_silent_sensor_makes_values_older_and_unknown_while_others_go_on() -> None:
+    house = House(knee(1) + knee(2), [training(1), training(2)])
+    house.run(STILL_S)
+    house.sensors[1].is_silent = True
+    house.run(3)
+    silent, other = house.entries(1)[-30:], house.entries(2)[-30:]
+    ages_ms = [int(entry["age_ms"]) for entry in silent]
+    assert np.diff(ages_ms[5:]).tolist() == [100] * 24
+    assert ages_ms[-1] > 2_800
+    assert np.isnan(angles_deg(house, 1)[-25:]).all()
+    assert [int(entry["flags"]) for entry in silent[::29]] == [0, live_frame.FLAG_SENSOR_LOST]
+    assert silent[-1]["reason"] == Reason.DATA_MISSING
+    assert max(int(entry["age_ms"]) for entry in other) <= 110
+    assert not np.isnan(angles_deg(house, 2)[-25:]).any()
+
+
+def test_after_a_silence_the_newest_samples_are_shown_and_the_gap_is_known() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S)
+    house.sensors[0].is_silent = True
+    house.run(5)
+    house.sensors[0].is_silent = False
+    house.run(4)
+    assert house.pipeline.slots.jump_count == 1
+    assert house.entries()[-1]["age_ms"] <= 110
+    assert house.entries()[-1]["completeness"] < 100
+    assert not np.isnan(angles_deg(house)[-5:]).any()
+    house.run(2 * REPETITION_S)
+    assert house.entries()[-1]["repetitions"] >= 1
+
+
+def test_a_short_delay_is_made_up_for() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S)
+    sensor = house.sensors[0]
+    sensor.is_delayed = True
+    house.run(0.5)
+    sensor.is_delayed = False
+    house.send(*sensor.kept)
+    house.run(1.5)
+    assert house.pipeline.slots.jump_count == 0
+    assert house.entries()[-1]["age_ms"] <= 110
+    assert house.entries()[-1]["completeness"] == 100
+
+
+def test_what_is_committed_is_acknowledged_and_nothing_before() -> None:
+    house = House(knee(), [training()])
+    house.run(1)
+    assert house.acknowledged("thigh-1") >= 1
+    house.is_storing = False
+    house.run(3)
+    assert house.acknowledged("thigh-1") <= 10
+    assert house.entries()[-1]["flags"] == live_frame.FLAG_NOT_STORED
+    house.is_storing = True
+    house.run(2)
+    assert house.entries()[-1]["flags"] == 0
+    assert house.acknowledged("thigh-1") >= 45
+
+
+def test_blocks_for_which_the_store_had_no_room_are_asked_for_and_stored_when_they_come_again() -> None:
+    house = House(knee(), [training()])
+    house.run(1)
+    house.has_room = False
+    house.run(0.5)
+    house.has_room = True
+    house.run(1)
+    missing = [sequence for sequence in range(20) if not any(key.sequence == sequence for key in house.stored)]
+    assert len(missing) >= 4
+    assert {request.topic for request in house.requests} == {"cmd/1/thigh-1/resend", "cmd/1/shank-1/resend"}
+    for sensor in house.sensors:
+        again = Sensor(name=sensor.name, signal=sensor.signal, clock_offset_us=sensor.clock_offset_us)
+        for sequence in range(20):
+            again.sequence = sequence
+            house.send(Raw(f"bf/1/00/{sensor.name}/imu", again.make_block(flags=1), house.now_us))
+    house.run(0.2)
+    for sensor in house.sensors:
+        stored = {key.sequence for key in house.stored if key.device == sensor.name}
+        assert set(range(20)) <= stored
+    house.run(1.5)
+    assert min(house.acknowledged("thigh-1"), house.acknowledged("shank-1")) >= 20
+
+
+def test_a_new_target_is_shown_without_calibrating_again() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S)
+    house.follow([training(target_deg=(10.0, 30.0))])
+    house.run(0.2)
+    assert fields(house.entries()[-1], "target_low", "target_high") == [1_000, 3_000]
+    assert house.entries()[-1]["phase"] not in (Phase.WAITING_STILL, Phase.CALIBRATING)
+
+
+def test_a_closed_training_session_leaves_the_screen_and_its_slot_serves_the_next() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + REPETITION_S)
+    assert house.entries()[-1]["repetitions"] == 1
+    house.follow([])
+    house.frames.clear()
+    house.run(0.3)
+    assert house.entries() == []
+    house.follow([training(id=UUID(int=7))])
+    house.run(0.4)
+    assert house.entries(1) == []
+    assert house.entries(7)[-1]["repetitions"] == 0
+    assert house.entries(7)[-1]["phase"] == Phase.WAITING_STILL
+
+
+def test_the_count_goes_on_when_a_sensor_is_exchanged_in_a_training_session() -> None:
+    spare = Sensor(name="spare-1", signal=knee()[1].signal, clock_offset_us=42)
+    house = House([*knee(), spare], [training()])
+    house.run(STILL_S + REPETITION_S)
+    assert house.entries()[-1]["repetitions"] == 1
+    house.follow([training(distal="spare-1")])
+    house.run(0.3)
+    assert house.entries()[-1]["repetitions"] == 1
+    assert house.entries()[-1]["phase"] in (Phase.WAITING_STILL, Phase.CALIBRATING)
+
+
+def test_a_training_session_without_the_sensors_it_needs_is_shown_as_unknown() -> None:
+    house = House(knee(), [training(proximal=None)])
+    house.run(1)
+    entry = house.entries()[-1]
+    assert fields(entry, "phase", "reason", "flags") == [0, Reason.DATA_MISSING, live_frame.FLAG_SENSOR_LOST]
+    assert fields(entry, "age_ms", "trust") == [live_frame.UNKNOWN_AGE_MS, live_frame.UNKNOWN_PERCENT]
+    assert np.isnan(angles_deg(house)).all()
+
+
+def test_a_boot_without_a_clock_fit_is_stored_and_not_shown() -> None:
+    house = House(knee(), [training()])
+    house.sensors[0].answer = lambda probe, *, now_us: None  # type: ignore[method-assign]
+    house.run(2)
+    assert house.pipeline.slots.grid.unplaced_block_count > 0
+    assert house.entries()[-1]["age_ms"] == live_frame.UNKNOWN_AGE_MS
+    assert len({key.sequence for key in house.stored if key.device == "thigh-1"}) >= 18
+
+
+def test_a_sensor_that_starts_anew_goes_on_at_the_right_time() -> None:
+    sensors = [Sensor(name="thigh-1", signal=swing), Sensor(name="shank-1", signal=swing)]
+    house = House(sensors, [training()])
+    house.run(3)
+    again = Sensor(name="shank-1", signal=swing, boot=2, clock_offset_us=3_000, sequence=32)
+    house.sensors[1] = again
+    house.send(again.state())
+    house.run(4)
+    assert abs(swing_time_error_s(house, 1)) < 0.008
+    assert house.entries()[-1]["age_ms"] <= 110
+
+
+def test_the_newest_heart_rate_is_shown_for_ten_seconds() -> None:
+    house = House(knee(), [training()])
+    body = bytes.fromhex("0000000048005503") + bytes.fromhex("e8b50c004b005c03")
+    house.run(0.5)
+    strap = Sensor(name="heart-1", signal=swing)
+    house.send(Raw("rt/1/00/heart-1/heart", heart_frame(strap, body), house.now_us))
+    house.run(0.2)
+    assert house.entries()[-1]["heart_rate"] == 75
+    house.run(9)
+    assert house.entries()[-1]["heart_rate"] == 75
+    house.run(1.5)
+    assert house.entries()[-1]["heart_rate"] == live_frame.UNKNOWN_HEART_RATE
+
+
+def test_only_as_many_are_analysed_as_there_are_slots_and_the_rest_is_stored() -> None:
+    house = House(knee(1) + knee(2), [training(1), training(2)], pipeline=LivePipeline(capacity=1, window_samples=500))
+    house.run(1)
+    assert len(house.entries(1)) > 0
+    assert house.entries(2) == []
+    assert {key.device for key in house.stored} == {"thigh-1", "shank-1", "thigh-2", "shank-2"}
+    house.follow([training(2)])
+    house.run(0.5)
+    assert len(house.entries(2)) > 0
+
+
+def heart_frame(strap: Sensor, body: bytes) -> bytes:
+    """Return a frame of schema 4."""
+    head = struct.pack("<HBBHHIIQI", 0x5254, 1, 4, 0, len(body) // 8, strap.boot, 0, 5_000_000, 0)
+    return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body

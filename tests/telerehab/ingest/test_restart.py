@@ -1,0 +1,125 @@
+"""After a restart counts, calibration and state are back, from what the stores have."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from analytics.results import Phase
+from telerehab.clock import from_us
+from telerehab.db import provisioning
+from telerehab.db.engine import Database, open_database, reading, writing
+from telerehab.db.migrate import upgrade
+from telerehab.db.tables import TrainingSession
+from telerehab.hot_store import HotStore
+from telerehab.live_pipeline import LivePipeline
+from telerehab.main_store import write_repetitions
+from telerehab.roles.ingest import restore
+from telerehab.settings import Settings
+from tests.telerehab.ingest.bodies import REPETITION_S, START_US, STILL_S, House, knee, training
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    settings = Settings(data_dir=tmp_path)
+    upgrade(settings)
+    database = open_database(settings)
+    with writing(database.main, owner="web") as db:
+        clinic = provisioning.create_organisation(db, name="clinic")
+        patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name="Patient")
+        db.add(
+            TrainingSession(
+                id=UUID(int=1),
+                patient_id=patient.id,
+                exercise="knee_extension_seated",
+                side="right",
+                opened_at=from_us(START_US),
+                opened_by=UUID(int=9),
+            )
+        )
+    yield database
+    database.close()
+
+
+def keep(house: House, database: Database) -> None:
+    """Store what the house has stored so far in the real stores."""
+    store = HotStore(database.hot, group_wait_s=0, queue_max_rows=1_000_000)
+    for effects in house.effects:
+        assert store.offer(effects.to_store)
+    store.start()
+    assert store.close(timeout_s=10)
+    if house.ended:
+        write_repetitions(database.main, house.ended)
+
+
+def stored_repetition_count(database: Database) -> int:
+    with reading(database.main) as db:
+        return int(db.connection().execute(text("SELECT count(*) FROM repetition")).scalar_one())
+
+
+def restarted(house: House, database: Database) -> tuple[LivePipeline, int]:
+    """Return a new pipeline with what the stores know, and how many repetitions it found again."""
+    pipeline = LivePipeline(capacity=4, window_samples=1_000)
+    ended = restore(pipeline, database, house.places, now_us=house.now_us)
+    write_repetitions(database.main, ended)
+    return pipeline, len(ended)
+
+
+def test_counts_and_calibration_return_and_the_set_goes_on(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2.3 * REPETITION_S)  # in the middle of the third
+    keep(house, database)
+    before = house.entries()[-1]
+    assert before["repetitions"] == 2
+    pipeline, n_found = restarted(house, database)
+    assert n_found == 2
+    assert stored_repetition_count(database) == 2
+    entry = pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]
+    for name in ("repetitions", "last_rom", "phase", "trust", "completeness"):
+        assert entry[name] == pytest.approx(before[name], abs=1), name
+    for sensor in house.sensors:
+        sensor.is_silent = True
+    house.run(2)  # nobody was there
+    for sensor in house.sensors:
+        sensor.is_silent = False
+    house = House(house.sensors, [training()], pipeline=pipeline, now_us=house.now_us)
+    house.run(3 * REPETITION_S)
+    assert {Phase(int(entry["phase"])) for entry in house.entries()} & {Phase.WAITING_STILL} == set()
+    assert [ended.index for ended in house.ended] in ([2, 3], [2, 3, 4])
+    assert house.entries()[-1]["repetitions"] >= 3
+
+
+def test_watermarks_go_on_where_the_store_stands(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(3)
+    keep(house, database)
+    pipeline, _ = restarted(house, database)
+    house = House(house.sensors, [training()], pipeline=pipeline, now_us=house.now_us)
+    house.run(0.2)
+    assert min(house.acknowledged("thigh-1"), house.acknowledged("shank-1")) >= 29
+    assert house.requests == []
+
+
+def test_a_count_never_falls_below_the_repetitions_that_are_stored(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2 * REPETITION_S)
+    keep(house, database)
+    assert stored_repetition_count(database) == 2
+    with writing(database.hot, owner="ingest") as db:
+        db.connection().execute(text("DELETE FROM block WHERE device = 'shank-1' AND sequence > 90"))
+    pipeline, n_found = restarted(house, database)
+    assert n_found < 2
+    assert pipeline.slots.repetition_count(UUID(int=1)) == 2
+
+
+def test_blocks_from_before_the_training_session_are_left_out(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2 * REPETITION_S)
+    keep(house, database)
+    opened_us = START_US + round((STILL_S + 2 * REPETITION_S) * 1e6)
+    house.follow([training(opened_us=opened_us)])
+    pipeline, n_found = restarted(house, database)
+    assert n_found == 0
+    assert pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]["repetitions"] == 2

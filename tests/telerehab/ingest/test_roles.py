@@ -1,0 +1,117 @@
+"""The roles broker and jobs as their operator meets them; ingest is in `tests/chaos`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from telerehab.clock import ManualClock, from_us
+from telerehab.db.engine import Database, open_database, reading
+from telerehab.db.migrate import upgrade
+from telerehab.db.tables import Job, Worker
+from telerehab.roles import broker, ingest, jobs
+from telerehab.settings import Settings
+from telerehab.supervision import EXIT_SETTINGS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = Settings(data_dir=tmp_path, mqtt_port=1)
+    upgrade(settings)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def _signals_and_logging_stay_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telerehab.roles.process.signal.signal", lambda *_: None)
+    monkeypatch.setattr("telerehab.roles.process.logging.basicConfig", lambda **_: None)
+
+
+def all_jobs(database: Database) -> list[Job]:
+    with reading(database.main) as db:
+        return list(db.exec(select(Job)))
+
+
+def test_a_standing_job_is_done_once_when_due_and_is_due_again_a_day_later(settings: Settings) -> None:
+    database, clock = open_database(settings), ManualClock()
+    jobs.plan(database, clock=clock)
+    jobs.plan(database, clock=clock)
+    assert [(job.kind, job.key) for job in all_jobs(database)] == [("statistics", "main")]
+    assert jobs.do_one(database, clock=clock)
+    assert not jobs.do_one(database, clock=clock)
+    assert all_jobs(database)[0].lease_until is None
+    clock.advance(jobs.STATISTICS_EVERY.total_seconds())
+    assert jobs.do_one(database, clock=clock)
+    database.close()
+
+
+def test_a_job_whose_worker_died_is_taken_again_when_its_lease_is_over(settings: Settings) -> None:
+    database, clock = open_database(settings), ManualClock()
+    jobs.plan(database, clock=clock)
+    taken = jobs._take_lease(database, now=from_us(clock.utc_ns() // 1000))
+    assert taken is not None
+    assert not jobs.do_one(database, clock=clock)
+    clock.advance(jobs.LEASE_S + 1)
+    assert jobs.do_one(database, clock=clock)
+    database.close()
+
+
+@pytest.mark.parametrize("run", [broker.run, ingest.run, jobs.run])
+def test_no_role_starts_on_a_database_of_another_version(
+    tmp_path: Path, run: Callable[[Settings], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(Settings(data_dir=tmp_path / "empty", mqtt_port=1)) == EXIT_SETTINGS
+    assert "run `telerehab migrate`" in caplog.text
+
+
+def test_the_broker_says_plainly_that_its_port_is_taken(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("broker", settings.model_copy(update={"mqtt_port": port}))
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == EXIT_SETTINGS
+    messages = [json.loads(line)["message"] for line in log.splitlines()]
+    assert f"Port {port} of 127.0.0.1 is in use: is another broker running?" in messages
+
+
+@pytest.mark.parametrize("role", ["jobs", "ingest"])
+def test_a_role_ends_well_on_sigterm_and_takes_its_row_away(settings: Settings, role: str) -> None:
+    database = open_database(settings)
+    process = start(role, settings)
+    deadline_s = time.monotonic() + 20
+    while not beating_roles(database):
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    assert beating_roles(database) == [role]
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=15)
+    assert process.returncode == 0, log
+    assert beating_roles(database) == []
+    database.close()
+
+
+def beating_roles(database: Database) -> list[str]:
+    with reading(database.main) as db:
+        return [worker.role for worker in db.exec(select(Worker))]
+
+
+def start(role: str, settings: Settings) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "telerehab", "serve", "--role", role],
+        cwd=ROOT,
+        env={**os.environ, **settings.as_environment()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
