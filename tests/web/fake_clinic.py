@@ -187,6 +187,8 @@ def _replies(clinic: FakeClinic, message: dict[str, Any]) -> Iterator[dict[str, 
     if kind in {"publish", "subscribe"}:  # no media here
         yield {"type": "error", "re": message["id"], "code": "failed"}
         return
+    if "id" not in message:
+        return
     yield {"type": "reply", "re": message["id"]}
     if kind == "join":
         yield {"type": "state", "live_session": clinic.state}
@@ -209,6 +211,7 @@ def serve_clinic(clinic: FakeClinic) -> Iterator[FakeClinic]:
         host="127.0.0.1",
         port=0,
         log_level="error",
+        lifespan="off",
         ws="websockets-sansio",
         timeout_graceful_shutdown=1,
     )

@@ -412,6 +412,14 @@ def test_a_patient_who_refuses_the_camera_trains_on_and_is_not_asked_again(open_
         page.reload()
         page.wait_for_selector(".count-number")  # back on the same seat without a tap
         assert page.evaluate("window.asked") == 0
+        press(page, "stop")
+        press(page, "stop-yes")
+        press_when_shown(page, "receipt-done")
+        page.wait_for_selector('[data-action="start"]')
+        page.reload()
+        press_when_shown(page, "start")
+        page.wait_for_selector(".count-number")
+        assert page.evaluate("window.asked") == 0
 
 
 def test_a_therapist_is_not_asked_for_camera_or_microphone(open_page: Callable[..., Page]) -> None:

@@ -88,7 +88,7 @@ function Header({ face }: { face: PatientFace }) {
         {room && (
           <p class="top-status">
             {room.link.value === "connecting" ? t("app.loading") : <LinkMark link={link} />}
-            <MediaWords face={face} />
+            {room.link.value === "open" && <MediaWords face={face} />}
           </p>
         )}
       </div>

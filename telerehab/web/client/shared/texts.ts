@@ -679,7 +679,7 @@ export const en: Record<TextKey, string> = {
   "patient.start": "START TRAINING",
   "patient.start.with_camera": "Start with camera",
   "patient.start.without_camera": "Start without camera",
-  "patient.stop": "I STOP",
+  "patient.stop": "STOP TRAINING",
   "patient.stop.no": "No, go on",
   "patient.stop.question": "Do you want to stop training now?",
   "patient.stop.yes": "Yes, stop",
