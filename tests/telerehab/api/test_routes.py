@@ -1,9 +1,12 @@
 """Every route and channel names its policy; the headers, guards and problems hold on all of them."""
 
+import contextlib
 import json
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from telerehab.api.dependencies import Parts
 from telerehab.api.guards import BODY_MAX_BYTES
 from telerehab.api.headers import CONTENT_SECURITY_POLICY
 from telerehab.api.routes import declared_policies, require_policies
+from telerehab.app import create_app
 from telerehab.auth.cookies import COOKIE_NAME
 from telerehab.auth.policies import PUBLIC, THERAPIST, declares
 from telerehab.db.engine import writing
@@ -126,6 +130,14 @@ def test_the_app_does_not_start_with_a_route_without_enforced_policy(sqlite_worl
         require_policies(app)
 
 
+def test_create_app_asks_for_the_policies(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    router = APIRouter()
+    router.add_api_route("/planted", lambda: None)
+    monkeypatch.setattr("telerehab.app.patients", SimpleNamespace(router=router))
+    with pytest.raises(MissingPolicyError, match="/planted declares no policy"):
+        create_app(sqlite_world.settings)
+
+
 def test_a_route_that_slips_in_later_lets_nobody_in(sqlite_world: World) -> None:
     def endpoint() -> str:
         return "secret"
@@ -230,11 +242,14 @@ def test_a_browser_without_login_gets_no_websocket(sqlite_world: World) -> None:
 
 def test_our_own_page_gets_a_websocket(sqlite_world: World) -> None:
     browser = sqlite_world.logged_in(sqlite_world.here.therapist_link)
-    with browser.websocket_connect(
-        "wss://clinic.localhost/ws", headers={"Origin": "https://clinic.localhost"}
-    ) as socket:
-        socket.send_json({"v": 1, "type": "ping", "t": 1.5})
-        assert socket.receive_json()["type"] == "pong"
+    answers = []
+    with (
+        contextlib.suppress(CancelledError),  # Starlette's test client cancels the app when it leaves
+        browser.websocket_connect("wss://clinic.localhost/ws", headers={"Origin": "https://clinic.localhost"}) as page,
+    ):
+        page.send_json({"v": 1, "type": "ping", "t": 1.5})
+        answers.append(page.receive_json()["type"])
+    assert answers == ["pong"]
 
 
 def _leaves(kind: type[RequestRefusedError]) -> Iterator[type[RequestRefusedError]]:
