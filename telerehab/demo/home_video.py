@@ -196,10 +196,10 @@ class StickFigure:
         if pose is None:  # also without the parts that stand still: nothing may look like a person who holds still
             luma[:] = _BACKGROUND
             self._write(luma, NO_DATA, 100, 110)
-        self._write(luma, clock_text, 8, 8)
+        self._write(luma, clock_text, 134, 32)  # beside the head: tiles crop the upper and lower edge
         if pose is None:
             return picture
-        self._write(luma, str(pose.repetition), 280, 8)
+        self._write(luma, str(pose.repetition), 278, 62)
         for begin, end, half_width in self._limb(pose):
             draw_line(luma, begin, end, half_width=half_width, brightness=_MOVING)
         return picture

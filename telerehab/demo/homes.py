@@ -18,7 +18,7 @@ from uuid import UUID
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sessions.media.compat import gather_on
 from telerehab.demo.home_video import HomeVideo
@@ -69,6 +69,10 @@ class ReplacedError(Exception):
     """A browser took this home's seat."""
 
 
+class MediaGoneError(Exception):
+    """The media worker was started anew: all connections to it are gone."""
+
+
 class SimulatedTablet:
     """One home's tablet: a socket with its replies, and a connection that publishes."""
 
@@ -76,6 +80,7 @@ class SimulatedTablet:
         self._home, self._portal, self._live_session = home, portal, live_session
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._request_count = 0
+        self._media_epoch: str | None = None
 
     async def run(self) -> None:
         """Stay in the live session until cancelled, or until somebody takes the seat."""
@@ -85,20 +90,21 @@ class SimulatedTablet:
             except ReplacedError:
                 log.info("%s: a browser has the seat", self._home.name)
                 return
-            except (ConnectionClosed, OSError, TimeoutError, ConnectionRefusedError) as error:
+            except (ConnectionClosed, OSError, TimeoutError, InvalidStatus, MediaGoneError) as error:
                 log.info("%s: %s; trying again", self._home.name, type(error).__name__)
             except RefusedError as error:
                 log.warning("%s: refused: %s; trying again", self._home.name, error)
             await asyncio.sleep(RECONNECT_S)
 
     async def _visit(self) -> None:
+        self._media_epoch = None
         socket = await self._portal.socket()
         async with socket:
             tasks = [asyncio.create_task(self._listen(socket)), asyncio.create_task(self._ping(socket))]
             connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             video = HomeVideo(Path(self._home.pose_file))
             try:
-                await self._ask(socket, "join")
+                self._media_epoch = (await self._ask(socket, "join"))["media_epoch"]
                 connection.addTrack(video)
                 await connection.setLocalDescription(await connection.createOffer())
                 reply = await self._ask(socket, "publish", sdp=connection.localDescription.sdp)
@@ -120,6 +126,8 @@ class SimulatedTablet:
             body = json.loads(message)
             if body["type"] == "bye":
                 raise ReplacedError(body.get("reason", ""))
+            if body["type"] == "state" and self._media_epoch not in (None, body["live_session"]["media_epoch"]):
+                raise MediaGoneError
             waiting = self._replies.pop(body.get("re") or "", None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(body)

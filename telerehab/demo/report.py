@@ -187,4 +187,5 @@ def angle_rmse_deg(seen: SeenAngles, poses: NDArray[np.void]) -> float | None:
 
 
 def _median_rom_deg(repetitions: Sequence[Repetition]) -> float | None:
-    return round(statistics.median(each.rom_deg for each in repetitions), 1) if repetitions else None
+    known = [each.rom_deg for each in repetitions if each.rom_deg is not None]
+    return round(statistics.median(known), 1) if known else None

@@ -31,11 +31,11 @@ TRUE_BLOCK_DTYPE: Final = np.dtype(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repetition:
-    """When one repetition began and ended [µs, UTC], and its range of motion [°]."""
+    """When one repetition began and ended [µs, UTC], and its range of motion [°], None where nobody measured it."""
 
     start_us: int
     stop_us: int
-    rom_deg: float
+    rom_deg: float | None
 
 
 def read_true_repetitions(path: Path) -> list[Repetition]:
