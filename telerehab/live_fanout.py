@@ -196,16 +196,24 @@ class LiveFanout:
             raise MediaRefusedError("not_joined", "join first")
         if isinstance(message, messages.Replay):
             return await self._replay(connection, message.live_session, participant, message.after)
-        result = await self._media.command(
-            message.live_session,
-            participant,
-            _to_command(message),
-            request_id=_request_id(connection, message),
-        )
+        try:
+            result = await self._command_for(connection, participant, message)
+        except MediaRefusedError as error:
+            if error.code != "not_joined":
+                raise
+            await self._rejoin(connection, message.live_session, participant)  # the worker has started anew
+            result = await self._command_for(connection, participant, message)
         channel = self._channels.get(message.live_session)
         if channel is not None:
             self._refresh(channel)
         return result
+
+    async def _command_for(
+        self, connection: Connection, participant: UUID, message: messages.ChannelMessage
+    ) -> dict[str, Any]:
+        return await self._media.command(
+            message.live_session, participant, _to_command(message), request_id=_request_id(connection, message)
+        )
 
     # --- joining and leaving ---
 
@@ -246,6 +254,14 @@ class LiveFanout:
             "media_epoch": channel.media_epoch,
             "event_sequence": channel.snapshot["event_sequence"],
         }
+
+    async def _rejoin(self, connection: Connection, live_session: UUID, participant: UUID) -> None:
+        """Take the seat again for a socket that has it, as far as this process knows."""
+        join = {"type": "join", "connection": connection.id}
+        result = await self._media.command(live_session, participant, join)
+        channel = self._channels.get(live_session)
+        if channel is not None:
+            self._take_snapshot(channel, result)
 
     async def _leave(self, connection: Connection, live_session: UUID) -> dict[str, Any]:
         participant = connection.joined.get(live_session)
@@ -534,12 +550,12 @@ class LiveFanout:
         except MediaRefusedError as error:
             await self._heed_refusal(channel, error)
             return
-        if result["media_epoch"] != channel.media_epoch and result["state"] is None:
-            self._refresh(channel)
-        self._take_snapshot(channel, result)
         for participant, connection in members.items():
             if channel.members.get(participant) is connection:
                 await self._heed(channel, participant, connection, result["seats"][str(participant)])
+        if result["media_epoch"] != channel.media_epoch and result["state"] is None:
+            self._refresh(channel)
+        self._take_snapshot(channel, result)
         self._push(channel)
         is_behind = channel.snapshot["event_sequence"] > channel.last_sequence
         if is_behind and channel.was_behind:  # the broker has had its time
@@ -552,10 +568,10 @@ class LiveFanout:
             self._forget_member(connection, channel.live_session)
             self._replace(connection)
         elif seat == "gone" and connection.outbox.silence_s() < LINK_LOST_S:  # the worker has started anew
-            join = {"type": "join", "connection": connection.id}
-            result = await self._command_quietly(channel.live_session, participant, join)
-            if result is not None:
-                self._take_snapshot(channel, result)
+            try:
+                await self._rejoin(connection, channel.live_session, participant)
+            except (MediaUnavailableError, MediaRefusedError) as error:
+                log.info("live session %s: could not join again: %s", channel.live_session, error)
 
     async def _read_access(self) -> None:
         """Read names, training sessions and relations; let each screen see what its reader may see now."""

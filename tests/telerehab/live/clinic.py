@@ -9,6 +9,7 @@ import json
 import secrets
 import shutil
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -84,6 +85,31 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[int]:
             await task
 
 
+class BrokerThread:
+    """The embedded broker on an event loop of its own, as in a process of its own."""
+
+    def __init__(self, credentials: SqlCredentials) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._broker = EmbeddedBroker("127.0.0.1", 0, credentials=credentials)
+
+    @property
+    def port(self) -> int:
+        return self._broker.port
+
+    async def start(self) -> None:
+        self._thread.start()
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._broker.start(), self._loop))
+
+    async def stop(self) -> None:
+        """End it; pages and worker have to live without."""
+        if self._thread.is_alive():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._broker.stop(), self._loop))
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            await asyncio.to_thread(self._thread.join)
+            self._loop.close()
+
+
 @dataclass
 class Worker:
     """A media worker in this process, with an engine that forwards nothing."""
@@ -115,7 +141,7 @@ class Clinic:
     login_ids: dict[UUID, UUID]
     media: MediaClient
     web_port: int = 0
-    broker: EmbeddedBroker | None = None
+    broker: BrokerThread | None = None
     workers: list[Worker] = field(default_factory=list)
     hub: FeatureHub[UUID] = field(default_factory=FeatureHub)
 
@@ -333,7 +359,13 @@ def make_template(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def open_clinic(
-    folder: Path, template: Path, *, n_patients: int = 2, with_broker: bool = True, with_worker: bool = True
+    folder: Path,
+    template: Path,
+    *,
+    n_patients: int = 2,
+    with_broker: bool = True,
+    with_worker: bool = True,
+    with_web: bool = True,
 ) -> AsyncIterator[Clinic]:
     """Run everything for one test."""
     shutil.copytree(template, folder, dirs_exist_ok=True)
@@ -345,7 +377,7 @@ async def open_clinic(
         if with_broker:
             credentials = SqlCredentials(database.main, settings)
             await asyncio.to_thread(credentials.refresh)
-            clinic.broker = EmbeddedBroker("127.0.0.1", 0, credentials=credentials)
+            clinic.broker = BrokerThread(credentials)
             await clinic.broker.start()
             stack.push_async_callback(clinic.broker.stop)
         mqtt_port = clinic.broker.port if clinic.broker is not None else unused_port()
@@ -360,6 +392,9 @@ async def open_clinic(
         stack.push_async_callback(end_workers)
         if with_worker:
             await clinic.start_worker()
+        if not with_web:
+            yield clinic
+            return
         app = create_app(settings)
         clinic.web_port = await stack.enter_async_context(serving(app, ws_max_size=64 * 1024))
         clinic.hub = app.state.live_fanout.hub
