@@ -1,9 +1,9 @@
 """Bytes of the wire become arrays, or a named refusal. Whole groups at once; nothing here raises on bad input."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final
 from zlib import crc32
 
@@ -43,6 +43,9 @@ class Refusal(StrEnum):
 _REFUSALS: Final = tuple(Refusal)
 _WITH_TRUSTED_KEY: Final = frozenset({Refusal.VERSION, Refusal.SCHEMA, Refusal.LENGTH, Refusal.PERIOD, Refusal.TIME})
 _UNKNOWN_ROW: Final = 0
+# functions in C, because they are called for every frame
+_HEAD_OF: Final = itemgetter(slice(0, CRC_OFFSET))
+_BODY_OF: Final = itemgetter(slice(HEADER_SIZE, None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +110,13 @@ class BlockBatch:
 
 def decode_frames(payloads: Sequence[bytes]) -> DecodedFrames:
     """Check and decode frames of any schema; groups have equal length, so each is decoded as one array."""
-    by_length: defaultdict[int, list[int]] = defaultdict(list)
-    for index, length in enumerate(map(len, payloads)):
-        by_length[length].append(index)
+    lengths = list(map(len, payloads))
+    by_length: dict[int, list[int]] = {length: [] for length in lengths}
+    if len(by_length) == 1:
+        by_length[lengths[0]] = list(range(len(lengths)))
+    else:
+        for index, length in enumerate(lengths):
+            by_length[length].append(index)
     groups: list[FrameGroup] = []
     malformed: list[Malformed] = []
     for length, indices in by_length.items():
@@ -193,9 +200,8 @@ def _decode_equally_long(
 
 
 def _crc_of(payloads: Sequence[bytes]) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    return np.fromiter(
-        (crc32(payload[HEADER_SIZE:], crc32(payload[:CRC_OFFSET])) for payload in payloads), np.uint32, len(payloads)
-    )
+    heads, bodies = map(_HEAD_OF, payloads), map(_BODY_OF, payloads)
+    return np.fromiter(map(crc32, bodies, map(crc32, heads)), np.uint32, len(payloads))
 
 
 def _check(

@@ -8,12 +8,15 @@ the step goes on: what cannot be read is counted by name, kept within bounds, an
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappop, heappush
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import numpy as np
 
 from devices.codec import DecodedFrames, FrameGroup, Malformed, Refusal, decode_clock_answer, decode_frames
-from devices.device_record import DeviceRecord
+from devices.device_record import QUIET_AFTER_US, DeviceRecord
 from devices.effects import (
     BlockKey,
     ClockFitted,
@@ -49,19 +52,27 @@ _UNKNOWN: Final = -1
 _NOT_ANCHORED: Final = np.iinfo(np.int64).min
 _POISON: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 _FRAMES: Final = frozenset({TopicKind.LIVE, TopicKind.BACKFILL})
+_NEVER: Final = -(2**60)
+# functions in C, because they are called for every block
+_DEVICE_NUMBER: Final = attrgetter("device_number")
+_STREAM_ID: Final = attrgetter("stream_id")
+_IS_LIVE: Final = attrgetter("is_live")
+_TOPIC: Final = itemgetter(0)
+_RECEIVED_US: Final = itemgetter(2)
+_MAKE_BLOCK: Final = partial(tuple.__new__, StoreBlock)
 
 Int64 = np.ndarray[Any, np.dtype[np.int64]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Route:
     """Where messages of one topic belong; `stream_id` is the stream of the newest boot seen there."""
 
     kind: TopicKind
     device: DeviceRecord
     stream: str
-    has_frames: bool
     is_live: bool
+    device_number: int
     stream_id: int = _UNKNOWN
 
 
@@ -102,15 +113,22 @@ class Ingest:
         self.stream_keys: list[StreamKey] = []
         self._known = frozenset(known_devices)
         self._devices: dict[str, DeviceRecord] = {}
+        self._records: list[DeviceRecord] = []
+        self._heard_us: Int64 = np.full(64, _NEVER, np.int64)
         self._routes: dict[str, _Route] = {}
+        self._frame_routes: dict[str, _Route] = {}
         self._topics_of: Counter[str] = Counter()
         self._ids: dict[StreamKey, int] = {}
         self._boots: Int64 = np.zeros(64, np.int64)
+        self._top: Int64 = np.zeros(64, np.int64)
         self._offset_us: Int64 = np.full(64, _NOT_ANCHORED, np.int64)
         self._off_beat: Int64 = np.zeros(64, np.int64)
         self._corrupt: Counter[BlockKey] = Counter()
         self._reopened: list[GapRow] = []
         self._round_us = 0
+        self._owing: dict[str, DeviceRecord] = {}
+        self._holed: dict[str, DeviceRecord] = {}
+        self._probes: list[tuple[int, int]] = []
 
     @property
     def known_devices(self) -> frozenset[str]:
@@ -120,8 +138,10 @@ class Ingest:
     def set_known_devices(self, names: Iterable[str]) -> None:
         """Change which devices may send; what is known of the order of their streams stays."""
         self._known = frozenset(names)
-        self._routes = {topic: route for topic, route in self._routes.items() if route.device.name in self._known}
-        self._topics_of = Counter(route.device.name for route in self._routes.values())
+        for routes in (self._routes, self._frame_routes):
+            for topic in [topic for topic, route in routes.items() if route.device.name not in self._known]:
+                del routes[topic]
+        self._topics_of = Counter(route.device.name for route in (*self._routes.values(), *self._frame_routes.values()))
 
     def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun] = (), now_us: int) -> None:
         """Take up from the store; call once, before the first step.
@@ -144,11 +164,11 @@ class Ingest:
             self._follow(key, sequence, now_us)
             self._reopened += [_gap_row(key, hole) for hole in sequence.holes]
             if sequence.holes:
-                self._device(key.device).see_holes(key, now_us, has_progress=False)
+                self._see_holes(self._device(key.device), key, now_us, has_progress=False)
 
     def sequences(self) -> dict[StreamKey, StreamSequence]:
         """Return what is known of every stream: its watermark, its holes."""
-        return {key: each for device in self._devices.values() for key, each in device.streams.items()}
+        return {key: self._current(key) for device in self._records for key in device.streams}
 
     def step(self, raws: Sequence[Raw], now_us: int) -> StepEffects:
         """Take what has arrived, and do what has become due.
@@ -162,21 +182,11 @@ class Ingest:
         """
         gathered = _Gathered(gaps_opened=self._reopened)
         self._reopened = []
-        frames: list[Raw] = []
-        routes: list[_Route] = []
-        known_routes = self._routes
-        for raw in raws:
-            route = known_routes.get(raw.topic) or self._open_route(raw.topic)
-            if route is None:
-                continue
-            if route.has_frames:
-                frames.append(raw)
-                routes.append(route)
-            else:
-                route.device.hear(now_us)
-                self._take_report(raw, route, gathered, now_us)
-        if frames:
-            self._take_frames(frames, routes, gathered, now_us)
+        routes: list[Any] = list(map(self._frame_routes.get, map(_TOPIC, raws)))
+        if None in routes:
+            raws, routes = self._sort_out(raws, routes, gathered, now_us)
+        if routes:
+            self._take_frames(raws, routes, gathered, now_us)
         if now_us - self._round_us >= ROUND_US or now_us < self._round_us:
             self._round_us = now_us
             self._make_round(gathered, now_us)
@@ -203,7 +213,7 @@ class Ingest:
             record = self._devices.get(device)
             if record is not None and key in record.streams:
                 record.streams[key].commit(sequence, sequence + 1)
-                record.owe(key)
+                self._owe(record, key)
         return self._acks(now_us)
 
     def failed(self, keys: Iterable[BlockKey | tuple[str, int, str, int]], *, now_us: int) -> None:
@@ -212,12 +222,59 @@ class Ingest:
             key = StreamKey(device, boot, stream)
             record = self._devices.get(device)
             if record is not None and key in record.streams:
-                change = record.streams[key].fail(sequence, sequence + 1, now_us=now_us)
+                change = self._current(key).fail(sequence, sequence + 1, now_us=now_us)
                 self._reopened += [_gap_row(key, hole) for hole in (*change.opened, *change.closed)]
-                record.see_holes(key, now_us, has_progress=False)
+                self._see_holes(record, key, now_us, has_progress=False)
                 self.counts["failed"] += 1
 
     # --- topics, devices, streams -----------------------------------------------------------------------------------
+
+    def _sort_out(
+        self, raws: Sequence[Raw], routes: list[Any], gathered: _Gathered, now_us: int
+    ) -> tuple[Sequence[Raw], list[_Route]]:
+        """Take what are no frames, and return the frames with their routes."""
+        for index in [index for index, route in enumerate(routes) if route is None]:
+            raw = raws[index]
+            route = self._frame_routes.get(raw.topic) or self._routes.get(raw.topic) or self._open_route(raw.topic)
+            if route is None:
+                continue
+            if route.kind in _FRAMES:
+                routes[index] = route
+            else:
+                self._hear(route.device, now_us)
+                self._take_report(raw, route, gathered, now_us)
+        if None not in routes:
+            return raws, routes
+        frames = [raw for raw, route in zip(raws, routes, strict=True) if route is not None]
+        return frames, [route for route in routes if route is not None]
+
+    def _hear(self, device: DeviceRecord, now_us: int) -> None:
+        """Note that a device said something; one that was quiet is told at once how far it is."""
+        if now_us - self._heard_us[device.number] >= QUIET_AFTER_US:
+            self._come_online(device, now_us)
+        self._heard_us[device.number] = now_us
+
+    def _come_online(self, device: DeviceRecord, now_us: int) -> None:
+        device.come_online(now_us)
+        self._owing[device.name] = device
+        heappush(self._probes, (device.next_probe_us, device.number))
+
+    def _owe(self, device: DeviceRecord, key: StreamKey) -> None:
+        device.owe(key)
+        self._owing[device.name] = device
+
+    def _see_holes(self, device: DeviceRecord, key: StreamKey, now_us: int, *, has_progress: bool) -> None:
+        device.see_holes(key, now_us, has_progress=has_progress)
+        self._holed[device.name] = device
+
+    def _current(self, key: StreamKey) -> StreamSequence:
+        """Return a sequence that knows of the blocks that came in plain order; `_keep` it when it changed."""
+        sequence = self._devices[key.device].streams[key]
+        sequence.top = int(self._top[self._ids[key]])
+        return sequence
+
+    def _keep(self, key: StreamKey, sequence: StreamSequence) -> None:
+        self._top[self._ids[key]] = sequence.top
 
     def _open_route(self, topic: str) -> _Route | None:
         parsed = parse_topic(topic)
@@ -231,25 +288,27 @@ class Ingest:
             kind=parsed.kind,
             device=self._device(parsed.device),
             stream=parsed.stream,
-            has_frames=parsed.kind in _FRAMES,
             is_live=parsed.kind is TopicKind.LIVE,
+            device_number=self._device(parsed.device).number,
         )
         if self._topics_of[parsed.device] < MAX_TOPICS_PER_DEVICE:
             self._topics_of[parsed.device] += 1
-            self._routes[topic] = route
+            (self._frame_routes if parsed.kind in _FRAMES else self._routes)[topic] = route
         return route
 
     def _device(self, name: str) -> DeviceRecord:
         device = self._devices.get(name)
         if device is None:
-            device = self._devices[name] = DeviceRecord(name)
+            device = self._devices[name] = DeviceRecord(name, len(self._records))
+            self._records.append(device)
+            self._heard_us = _grown(self._heard_us, device.number, _NEVER)
         return device
 
     def _follow(self, key: StreamKey, sequence: StreamSequence, now_us: int) -> int:
         """Begin to follow a stream; return its id, `_UNKNOWN` when the device has too many that are not settled."""
         streams = self._device(key.device).streams
         if len(streams) >= MAX_STREAMS_PER_DEVICE:
-            settled = next((old for old, each in streams.items() if each.is_settled and old.boot != key.boot), None)
+            settled = next((old for old in streams if old.boot != key.boot and self._current(old).is_settled), None)
             if settled is None:
                 self.counts["too_many_streams"] += 1
                 return _UNKNOWN
@@ -258,11 +317,12 @@ class Ingest:
         streams[key] = sequence
         stream_id = self._ids[key] = len(self.stream_keys)
         self.stream_keys.append(key)
-        if stream_id >= self._boots.size:
-            self._boots = np.resize(self._boots, 2 * stream_id)
-            self._off_beat = np.concatenate([self._off_beat, np.zeros(stream_id, np.int64)])
-            self._offset_us = np.concatenate([self._offset_us, np.full(stream_id, _NOT_ANCHORED, np.int64)])
+        self._boots = _grown(self._boots, stream_id, _UNKNOWN)
+        self._top = _grown(self._top, stream_id, 0)
+        self._off_beat = _grown(self._off_beat, stream_id, 0)
+        self._offset_us = _grown(self._offset_us, stream_id, _NOT_ANCHORED)
         self._boots[stream_id] = key.boot
+        self._top[stream_id] = sequence.top
         return stream_id
 
     def _stream_id(self, route: _Route, boot: int, now_us: int) -> int:
@@ -278,9 +338,11 @@ class Ingest:
 
     # --- frames -----------------------------------------------------------------------------------------------------
 
-    def _take_frames(self, raws: list[Raw], routes: list[_Route], gathered: _Gathered, now_us: int) -> None:
-        for device in {id(route.device): route.device for route in routes}.values():
-            device.hear(now_us)
+    def _take_frames(self, raws: Sequence[Raw], routes: list[_Route], gathered: _Gathered, now_us: int) -> None:
+        numbers = np.fromiter(map(_DEVICE_NUMBER, routes), np.int64, len(routes))
+        for number in np.unique(numbers[now_us - self._heard_us[numbers] >= QUIET_AFTER_US]).tolist():
+            self._come_online(self._records[number], now_us)
+        self._heard_us[numbers] = now_us
         decoded = self._decode(raws)
         for malformed in decoded.malformed:
             self._refuse(raws[malformed.index], routes[malformed.index], malformed, gathered, now_us)
@@ -298,7 +360,7 @@ class Ingest:
         self._store(raws, stream_ids, headers, new, gathered)
         self._show(decoded.groups, raws, routes, stream_ids, new, gathered)
 
-    def _decode(self, raws: list[Raw]) -> DecodedFrames:
+    def _decode(self, raws: Sequence[Raw]) -> DecodedFrames:
         """Decode all at once; should one frame break the decoder, one by one, and that frame is malformed."""
         payloads = [raw.payload for raw in raws]
         try:
@@ -324,7 +386,8 @@ class Ingest:
         return DecodedFrames(groups=tuple(groups), malformed=tuple(malformed))
 
     def _stream_ids(self, group: FrameGroup, routes: list[_Route], now_us: int) -> Int64:
-        stream_ids = np.array([routes[index].stream_id for index in group.index.tolist()], np.int64)
+        known = np.fromiter(map(_STREAM_ID, routes), np.int64, len(routes))
+        stream_ids = known if group.index.size == len(routes) else known[group.index]
         boots = group.headers["boot"]
         for position in np.flatnonzero((stream_ids == _UNKNOWN) | (self._boots[stream_ids] != boots)).tolist():
             stream_ids[position] = self._stream_id(routes[group.index[position]], int(boots[position]), now_us)
@@ -335,7 +398,7 @@ class Ingest:
     ) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.bool_]]]:
         """Return the messages by stream and sequence, and which of them are new."""
         candidates = np.flatnonzero(stream_ids != _UNKNOWN)
-        order = candidates[np.lexsort((sequences[candidates], stream_ids[candidates]))]
+        order = candidates[np.argsort((stream_ids[candidates] << 32) | sequences[candidates], kind="stable")]
         ids, numbers = stream_ids[order], sequences[order]
         is_new = np.ones(order.size, np.bool_)
         is_same_stream = ids[1:] == ids[:-1]
@@ -347,15 +410,19 @@ class Ingest:
         firsts = np.flatnonzero(is_first)
         lasts = np.append(firsts[1:], order.size)
         is_new = np.ones(order.size, np.bool_)
-        runs = zip(ids[firsts].tolist(), numbers[firsts].tolist(), firsts.tolist(), lasts.tolist(), strict=True)
+        first_ids = ids[firsts]
+        is_plain = numbers[firsts] == self._top[first_ids]
+        is_plain[1:] &= first_ids[1:] != first_ids[:-1]
+        self._top[first_ids[is_plain]] += (lasts - firsts)[is_plain]
+        firsts, lasts, first_ids = firsts[~is_plain], lasts[~is_plain], first_ids[~is_plain]
+        runs = zip(first_ids.tolist(), numbers[firsts].tolist(), firsts.tolist(), lasts.tolist(), strict=True)
         for stream_id, start, first, last in runs:
             key = self.stream_keys[stream_id]
             device = self._devices[key.device]
             stop = start + last - first
-            sequence = device.streams[key]
-            if sequence.extend(start, stop):
-                continue
+            sequence = self._current(key)
             change = sequence.receive(start, stop, now_us=now_us)
+            self._keep(key, sequence)
             if change is None:
                 self.counts["too_many_holes"] += last - first
                 is_new[first:last] = False
@@ -367,7 +434,7 @@ class Ingest:
             duplicates = last - first - int(is_new[first:last].sum())
             if duplicates:
                 self.counts["duplicates"] += duplicates
-                device.owe(key)
+                self._owe(device, key)
         return order, is_new
 
     def _note(self, key: StreamKey, device: DeviceRecord, change: Change, gathered: _Gathered, now_us: int) -> None:
@@ -375,55 +442,56 @@ class Ingest:
         gathered.gaps_opened += [_gap_row(key, hole) for hole in change.opened]
         gathered.gaps_closed += [_gap_row(key, hole) for hole in change.closed]
         if change.opened or change.closed:
-            device.see_holes(key, now_us, has_progress=bool(change.closed))
+            self._see_holes(device, key, now_us, has_progress=bool(change.closed))
 
     def _store(
         self,
-        raws: list[Raw],
+        raws: Sequence[Raw],
         stream_ids: Int64,
         headers: np.ndarray[Any, Any],
         new: np.ndarray[Any, np.dtype[np.intp]],
         gathered: _Gathered,
     ) -> None:
         self.counts["blocks"] += new.size
-        keys = self.stream_keys
-        mine = headers[new]
+        keys, mine = self.stream_keys, headers[new]
+        devices, boots, streams = zip(*[keys[stream_id] for stream_id in stream_ids[new].tolist()], strict=True)
+        _, payloads, received_us, _ = zip(*[raws[index] for index in new.tolist()], strict=True)
         columns = zip(
-            stream_ids[new].tolist(),
+            devices,
+            boots,
+            streams,
             mine["sequence"].tolist(),
             mine["schema"].tolist(),
             mine["t0_us"].tolist(),
             mine["n_samples"].tolist(),
-            new.tolist(),
+            received_us,
+            payloads,
             strict=True,
         )
-        gathered.blocks += [
-            StoreBlock._make(
-                (*keys[stream_id], sequence, schema, t0_us, n, raws[index].received_us, raws[index].payload)
-            )
-            for stream_id, sequence, schema, t0_us, n, index in columns
-        ]
+        gathered.blocks += map(_MAKE_BLOCK, columns)
 
     def _show(
         self,
         groups: tuple[FrameGroup, ...],
-        raws: list[Raw],
+        raws: Sequence[Raw],
         routes: list[_Route],
         stream_ids: Int64,
         new: np.ndarray[Any, np.dtype[np.intp]],
         gathered: _Gathered,
     ) -> None:
         """Make the live batches: new blocks on live topics, in order, whose time agrees with their arrival."""
-        position_of = np.full(len(raws), _UNKNOWN, np.int64)
+        count = len(raws)
+        is_live = np.fromiter(map(_IS_LIVE, routes), np.bool_, count)
+        arrived_us = np.fromiter(map(_RECEIVED_US, raws), np.int64, count)
+        position_of = np.full(count, _UNKNOWN, np.int64)
         for group in groups:
             position_of[group.index] = np.arange(group.index.size)
-            is_mine = np.zeros(len(raws), np.bool_)
-            is_mine[group.index] = (group.headers["flags"] & FLAG_BACKFILL) == 0
-            chosen = [index for index in new[is_mine[new]].tolist() if routes[index].is_live]
-            if not chosen or not group.n_rows:
+            is_mine = np.zeros(count, np.bool_)
+            is_mine[group.index] = is_live[group.index] & ((group.headers["flags"] & FLAG_BACKFILL) == 0)
+            chosen = new[is_mine[new]]
+            if not chosen.size or not group.n_rows:
                 continue
-            ids, at = stream_ids[chosen], position_of[chosen]
-            received_us = np.array([raws[index].received_us for index in chosen], np.int64)
+            ids, at, received_us = stream_ids[chosen], position_of[chosen], arrived_us[chosen]
             is_on_beat = self._keep_the_beat(ids, received_us - group.headers["t0_us"][at].astype(np.int64), gathered)
             self.counts["off_beat"] += int((~is_on_beat).sum())
             at = at[is_on_beat]
@@ -488,16 +556,17 @@ class Ingest:
         if self._stream_id(route, boot, now_us) == _UNKNOWN:
             return
         key = StreamKey(device.name, boot, route.stream)
-        sequence = device.streams[key]
+        sequence = self._current(key)
         if sequence.has(number):
             self.counts["duplicates"] += 1
-            device.owe(key)
+            self._owe(device, key)
             return
         self._renew_budget(device, now_us)
         if device.quarantine_bytes + len(raw.payload) > QUARANTINE_READABLE_BYTES_PER_HOUR:
             self.counts["quarantine_full"] += 1
             return
         change = sequence.receive(number, number + 1, now_us=now_us)
+        self._keep(key, sequence)
         if change is None:
             self.counts["too_many_holes"] += 1
             return
@@ -519,15 +588,16 @@ class Ingest:
         self, key: StreamKey, device: DeviceRecord, number: int, gathered: _Gathered, now_us: int
     ) -> None:
         """A third damaged copy of what is missing: it is damaged in the device, and will never come whole."""
-        if not device.streams[key].is_missing(number):
+        sequence = self._current(key)
+        if not sequence.is_missing(number):
             return
         block = BlockKey(*key, number)
         self._corrupt[block] += 1
         if self._corrupt[block] >= CORRUPT_COPIES:
             del self._corrupt[block]
-            change = device.streams[key].lose(number, number + 1, GapCause.CORRUPT, now_us=now_us)
+            change = sequence.lose(number, number + 1, GapCause.CORRUPT, now_us=now_us)
             self._note(key, device, change, gathered, now_us)
-            device.owe(key)
+            self._owe(device, key)
         elif len(self._corrupt) > MAX_CORRUPT_REMEMBERED:
             del self._corrupt[next(iter(self._corrupt))]
 
@@ -588,11 +658,12 @@ class Ingest:
             )
         )
         if not state.is_online:
-            device.is_online = False
+            self._heard_us[device.number] = _NEVER
             return True
-        if not device.is_online or state.boot != device.boot:
-            device.come_online(now_us)
+        if state.boot != device.boot:
+            self._come_online(device, now_us)
         device.owe_all()
+        self._owing[device.name] = device
         if state.boot is not None:
             device.has_told_boot = True
             device.restart(state.boot)
@@ -606,13 +677,15 @@ class Ingest:
         for key in kept:
             if key not in device.streams:
                 self._follow(key, StreamSequence(), now_us)
-        for key, sequence in list(device.streams.items()):
+        for key in list(device.streams):
+            sequence = self._current(key)
             is_over = key not in kept and device.boot is not None and key.boot != device.boot
             stop = kept.get(key, sequence.top if is_over else 0)
             if stop > sequence.top or (sequence.holes and sequence.holes[0].start < stop):
                 change = sequence.lose(0, stop, GapCause.DEVICE_OVERFLOW, now_us=now_us)
+                self._keep(key, sequence)
                 self._note(key, device, change, gathered, now_us)
-                device.owe(key)
+                self._owe(device, key)
 
     def _take_clock(self, raw: Raw, device: DeviceRecord, gathered: _Gathered, now_us: int) -> None:
         if len(raw.payload) == CLOCK_PROBE_DTYPE.itemsize and raw.payload[0] == CLOCK_PROBE:
@@ -634,20 +707,33 @@ class Ingest:
 
     def _make_round(self, gathered: _Gathered, now_us: int) -> None:
         gathered.outgoing += self._acks(now_us)
-        for name in self._known:
-            device = self._devices.get(name)
-            if device is None or not device.is_heard(now_us):
-                continue
-            probe = device.take_probe(now_us)
-            if probe is not None:
-                gathered.outgoing.append(probe)
+        while self._probes and self._probes[0][0] <= now_us:
+            due_us, number = heappop(self._probes)
+            device = self._records[number]
+            if due_us == device.next_probe_us and self._is_heard(device, now_us):
+                gathered.outgoing.append(device.take_probe(now_us))
+                heappush(self._probes, (device.next_probe_us, number))
+        due = [device for device in self._holed.values() if device.next_resend_us <= now_us]
+        for device in [device for device in due if self._is_heard(device, now_us)]:
             requests = device.take_requests(now_us)
             self.counts["resend_requests"] += len(requests)
             gathered.outgoing += requests
+            if not device.has_holes:
+                del self._holed[device.name]
+
+    def _is_heard(self, device: DeviceRecord, now_us: int) -> bool:
+        """Tell whether a device is worth talking to."""
+        return device.name in self._known and bool(now_us - self._heard_us[device.number] < QUIET_AFTER_US)
 
     def _acks(self, now_us: int) -> list[Outgoing]:
-        acks = [device.take_ack(now_us) for device in self._devices.values() if device.is_owed]
-        return [ack for ack in acks if ack is not None]
+        acks: list[Outgoing] = []
+        for device in list(self._owing.values()):
+            ack = device.take_ack(now_us)
+            if ack is not None:
+                acks.append(ack)
+            if not device.is_owed:
+                del self._owing[device.name]
+        return acks
 
 
 def _gather_headers(groups: tuple[FrameGroup, ...], count: int) -> np.ndarray[Any, Any]:
@@ -658,6 +744,11 @@ def _gather_headers(groups: tuple[FrameGroup, ...], count: int) -> np.ndarray[An
     for group in groups:
         headers[group.index] = group.headers
     return headers
+
+
+def _grown(values: Int64, index: int, fill: int) -> Int64:
+    """Return an array that has a place for `index`."""
+    return values if index < values.size else np.concatenate([values, np.full(values.size, fill, np.int64)])
 
 
 def _gap_row(key: StreamKey, hole: Hole) -> GapRow:

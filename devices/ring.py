@@ -11,6 +11,8 @@ import numpy as np
 from devices.wire import IMU6_DTYPE, SAMPLE_PERIOD_US
 
 CHANNELS: Final = 6
+_MAX_INDEX: Final = 2**41
+"""Above every index of the grid: device times are below 2**53 µs."""
 
 Int16 = np.ndarray[Any, np.dtype[np.int16]]
 Bool = np.ndarray[Any, np.dtype[np.bool_]]
@@ -110,18 +112,21 @@ class Ring:
         if n == 0 or n > window:
             return np.zeros(slots.size, np.bool_)
         live = np.flatnonzero(is_live)
-        live = live[np.lexsort((start[live], slots[live]))]
+        live = live[np.argsort(slots[live].astype(np.int64) * _MAX_INDEX + start[live], kind="stable")]
         slot, first = slots[live], start[live]
         if live.size:
             is_first_of_slot = np.r_[True, slot[1:] != slot[:-1]]
             expected = np.where(is_first_of_slot, self.heads[slot], np.r_[0, first[:-1] + n])
             self._invalidate(slot, first, np.clip(first - expected, 0, window))
-            at = first[:, None] + np.arange(n)
-            places = at % window
-            is_real: Any = True if valid is None else valid[live]
-            for lap in (0, window):
-                self.valid[slot[:, None], places + lap] = is_real
-                self.samples[slot[:, None], :, places + lap] = values[live]
+            place = first % window
+            is_real = np.ones((live.size, n), np.bool_) if valid is None else valid[live]
+            is_whole = place + n <= window
+            if is_whole.all():
+                self._write_whole(slot, place, values[live], is_real)
+            else:
+                odd = np.isin(slot, slot[~is_whole])  # whole slots, so that of overlapping blocks the later wins
+                self._write_whole(slot[~odd], place[~odd], values[live[~odd]], is_real[~odd])
+                self._write_wrapped(slot[odd], place[odd], values[live[odd]], is_real[odd])
             self.heads[:] = newest
         return is_live
 
@@ -160,6 +165,33 @@ class Ring:
         """Return views of the last n samples of a slot, without copying; n is at most the window."""
         stop = (int(self.heads[slot]) - 1) % self.window + 1 + self.window
         return self.samples[slot, :, stop - n : stop], self.valid[slot, stop - n : stop]
+
+    def _write_whole(
+        self, slot: np.ndarray[Any, Any], place: np.ndarray[Any, Any], values: Int16, is_real: Bool
+    ) -> None:
+        """Write blocks that do not wrap around: n samples of a channel lie side by side, and are copied as one item."""
+        n = values.shape[1]
+        item, mask = np.dtype((np.void, 2 * n)), np.dtype((np.void, n))
+        starts = 2 * self.window - n + 1
+        targets: Any = np.ndarray(
+            (self.samples.shape[0], CHANNELS, starts), item, self.samples, 0, self.samples.strides
+        )
+        masks: Any = np.ndarray((self.valid.shape[0], starts), mask, self.valid, 0, self.valid.strides)
+        items = np.ascontiguousarray(values.transpose(0, 2, 1)).view(item)[:, :, 0]
+        real = np.ascontiguousarray(is_real).view(mask)[:, 0]
+        channel = np.arange(CHANNELS)
+        for lap in (0, self.window):
+            targets[slot[:, None], channel, place[:, None] + lap] = items
+            masks[slot, place + lap] = real
+
+    def _write_wrapped(
+        self, slot: np.ndarray[Any, Any], place: np.ndarray[Any, Any], values: Int16, is_real: Bool
+    ) -> None:
+        """Write blocks that may end at the beginning of the window."""
+        places = (place[:, None] + np.arange(values.shape[1])) % self.window
+        for lap in (0, self.window):
+            self.valid[slot[:, None], places + lap] = is_real
+            self.samples[slot[:, None], :, places + lap] = values
 
     def _invalidate(self, slot: np.ndarray[Any, Any], stop: np.ndarray[Any, Any], count: np.ndarray[Any, Any]) -> None:
         """Mark the `count` samples before `stop` as not come."""

@@ -178,8 +178,8 @@ class StreamSequence:
         return position == len(self._lost) or self._lost[position].start > sequence
 
     def extend(self, start: int, stop: int) -> bool:
-        """Note `[start, stop)` if it is just what comes next and nothing is missing; else change nothing, False."""
-        if start != self.top or self._holes:
+        """Note `[start, stop)` if it is just what comes next; else change nothing and return False."""
+        if start != self.top:
             return False
         self.top = stop
         return True
@@ -187,9 +187,6 @@ class StreamSequence:
     def receive(self, start: int, stop: int, *, now_us: int) -> Change | None:
         """Note that the blocks `[start, stop)` are here; None if that would make too many holes: refuse them."""
         top = self.top
-        if start == top and not self._holes:
-            self.top = stop
-            return Change(accepted=((start, stop),))
         if start >= top:
             if start > top and len(self._holes) >= MAX_HOLES:
                 return None
