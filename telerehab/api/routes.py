@@ -21,7 +21,7 @@ def declared_policies(app: FastAPI) -> Iterator[tuple[str, frozenset[str], Polic
     for route in iter_route_contexts(app.routes):
         policy = _policy_of_route(route.original_route)
         if policy is None:
-            raise MissingPolicyError(f"{route.path or route.original_route!r} declares no policy")
+            raise MissingPolicyError(f"{route.path or repr(route.original_route)} declares no policy")
         yield route.path or "", frozenset(route.methods or ()), policy
 
 

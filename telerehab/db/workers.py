@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Engine
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, select
 
 from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import reading, writing
@@ -49,31 +49,26 @@ class Heartbeat:
         with writing(self._engine, owner=self._role) as db:
             long_ago = now - timedelta(seconds=FORGET_AFTER_S)
             db.exec(delete(Worker).where(col(Worker.role) == self._role, col(Worker.heartbeat_at) < long_ago))
-            db.add(
-                Worker(
-                    id=self.id,
-                    role=self._role,
-                    address=self._address,
-                    secret=self._secret,
-                    started_at=now,
-                    heartbeat_at=now,
-                    status=dict(status or {}),
-                )
-            )
+            self._beat(db, now, status)
 
     def beat(self, status: Mapping[str, Any] | None = None) -> None:
         """Say that the role is well, and what there is to know about it (no personal data)."""
         with writing(self._engine, owner=self._role) as db:
-            db.exec(
-                update(Worker)
-                .where(col(Worker.id) == self.id)
-                .values(heartbeat_at=utc_now(self._clock), status=dict(status or {}))
-            )
+            self._beat(db, utc_now(self._clock), status)
 
     def remove(self) -> None:
         """Take the row away: the role ended as it should."""
         with writing(self._engine, owner=self._role) as db:
             db.exec(delete(Worker).where(col(Worker.id) == self.id))
+
+    def _beat(self, db: Session, now: datetime, status: Mapping[str, Any] | None) -> None:
+        """Bring the row up to date; make it where it is not there, or was forgotten while the machine slept."""
+        worker = db.get(Worker, self.id)
+        if worker is None:
+            worker = Worker(id=self.id, role=self._role, started_at=now, heartbeat_at=now)
+        worker.address, worker.secret = self._address, self._secret
+        worker.heartbeat_at, worker.status = now, dict(status or {})
+        db.add(worker)
 
 
 def workers_alive(db: Session, *, now: datetime, role: str | None = None) -> list[Worker]:

@@ -11,7 +11,7 @@ from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
 from telerehab.db.repositories.live_sessions import LiveSessionRepository
 from telerehab.db.repositories.patients import PatientRepository
-from telerehab.db.tables import Repetition, TrainingSession
+from telerehab.db.tables import Patient, Repetition, TrainingSession
 from telerehab.errors import ConflictError, NotFoundError
 
 SUPERSEDED: Final = "superseded"
@@ -80,7 +80,7 @@ class TrainingSessionRepository:
         ConflictError
             It is closed, it was opened for something else, or the patient has no seat in the live session.
         """
-        row = self._db.get(TrainingSession, training_session_id)
+        row = self._find_locked(training_session_id, wish.patient_id)
         if row is not None:
             self._patients.get(row.patient_id)
             return self._change(row, wish)
@@ -117,6 +117,14 @@ class TrainingSessionRepository:
         if row.closed_at is None:
             self._end(row, reason)
         return row
+
+    def _find_locked(self, training_session_id: UUID, patient_id: UUID) -> TrainingSession | None:
+        """Return the training session of this id; of several pages that open one for a patient, one at a time goes on.
+
+        SQLite's writers wait for each other anyhow; on PostgreSQL they wait for the patient's row.
+        """
+        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+        return self._db.get(TrainingSession, training_session_id)
 
     def _change(self, row: TrainingSession, wish: TrainingSessionWish) -> TrainingSession:
         """Change the targets of an open training session."""

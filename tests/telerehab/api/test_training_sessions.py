@@ -1,4 +1,5 @@
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
@@ -64,6 +65,22 @@ def test_opening_the_next_training_session_closes_the_one_before(world: World) -
     assert browser.get(first).json()["close_reason"] == "superseded"
     assert browser.get(second).json()["closed_at"] is None
     assert browser.get(other).json()["closed_at"] is None
+
+
+def test_pages_that_open_at_once_leave_one_training_session_open(world: World) -> None:
+    browsers = [world.logged_in(world.here.therapist_link), world.logged_in(world.here.tablet_link)]
+    shared_id = new_id()
+    ids = [shared_id, shared_id, *(new_id() for _ in range(6))]
+
+    def put(index: int) -> int:
+        path = f"/api/training-sessions/{ids[index]}"
+        return int(browsers[index % 2].put(path, json=training(world.here.patient_ids[0])).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(put, range(8))) == {200}
+    with reading(world.database.main) as db:
+        rows = db.exec(select(TrainingSession)).all()
+    assert (len(rows), sum(row.closed_at is None for row in rows)) == (7, 1)
 
 
 @pytest.mark.parametrize("change", [{"exercise": "elbow_flexion"}, {"side": "left"}])

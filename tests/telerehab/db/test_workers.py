@@ -41,3 +41,14 @@ def test_rows_of_processes_killed_long_ago_are_forgotten(database: Database) -> 
     with reading(database.main) as db:
         (worker,) = workers_alive(db, now=utc_now(clock))
     assert worker.id == heartbeat.id
+
+
+def test_a_role_whose_row_was_forgotten_while_it_slept_comes_back(database: Database) -> None:
+    clock = ManualClock()
+    sleeper, other = (Heartbeat(database.main, role="web", clock=clock) for _ in range(2))
+    sleeper.register()
+    clock.advance(FORGET_AFTER_S + 1)
+    other.register()
+    sleeper.beat()
+    with reading(database.main) as db:
+        assert {worker.id for worker in workers_alive(db, now=utc_now(clock))} == {sleeper.id, other.id}
