@@ -263,10 +263,16 @@ class LiveRoom:
         let_in = participant.role is Role.THERAPIST or self.options.auto_admit or participant.admitted_at_us is not None
         event = ParticipantEvent.JOIN_ADMITTED if let_in else ParticipantEvent.JOIN
         self._put(
-            replace(participant, connection=connection, heartbeat_ns=now.monotonic_ns, dropped_ns=None, left_at_us=None)
+            replace(
+                participant,
+                connection=connection,
+                heartbeat_ns=now.monotonic_ns,
+                dropped_ns=None,
+                left_at_us=None,
+                link=Link.GOOD,
+            )
         )
         self._move(participant_id, event, now)
-        self._judge(participant_id, now)
         if participant.role is Role.THERAPIST:
             self._move_live_session(LiveSessionEvent.THERAPIST_JOINED, now)
 
