@@ -26,7 +26,7 @@ from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffe
 from devices.ingest import Ingest
 from devices.ports import Raw
 from devices.wire import Schema
-from telerehab.live_frame import encode_live_frame
+from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
 from telerehab.live_grid import as_samples
 from telerehab.live_places import Places
 from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
@@ -34,6 +34,7 @@ from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 CAPACITY: Final = 128
 WINDOW_SAMPLES: Final = 1_000
 STEPS_PER_TICK: Final = 2
+GATHERED_SHARE_MAX: Final = 0.9  # of the ring, that may wait for the first tick after a restart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,21 @@ class LivePipeline:
         self.slots = LiveSlots(capacity=capacity, window=window_samples)
         self.tick_count = 0
         self._step_count = 0
+        self._is_showing = True
+        self._is_resuming = False
+
+    def pause_showing(self) -> None:
+        """Only order, store and acknowledge from now on: after a restart, until the missing blocks have come."""
+        self._is_showing = False
+
+    def resume_showing(self) -> None:
+        """Show again; the first tick takes in all that has gathered meanwhile."""
+        self._is_showing = self._is_resuming = True
+
+    @property
+    def is_showing(self) -> bool:
+        """Return whether the live analysis runs."""
+        return self._is_showing
 
     def follow(self, places: Places) -> None:
         """Take over what the main database says now: which devices may deliver, who trains with which sensors."""
@@ -88,16 +104,22 @@ class LivePipeline:
         """
         received = self.ingest.step(raws, now_us)
         self._learn(received)
-        for batch in received.live:
-            self._show(batch)
+        if self._is_showing:
+            for batch in received.live:
+                self._show(batch)
         self._step_count += 1
-        if self._step_count % STEPS_PER_TICK:
+        if self._step_count % STEPS_PER_TICK or not self._is_showing:
             return Effects(to_store=received, outgoing=received.outgoing)
-        ended = self.slots.tick()
+        ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
         frame = encode_live_frame(entries, tick=self.tick_count)
         return Effects(to_store=received, outgoing=received.outgoing, ended=ended, live_frame=frame)
+
+    def has_holes(self) -> bool:
+        """Return whether blocks of a training session are missing that may still come."""
+        worn = {device for training in self.slots.trainings for device in training.sensors}
+        return any(sequence.holes for key, sequence in self.ingest.sequences().items() if key.device in worn)
 
     def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
         """Note what the store has committed; return the acknowledgements that are due at once."""
@@ -112,6 +134,12 @@ class LivePipeline:
     def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun], now_us: int) -> None:
         """Take the order of all streams up from the store; once, before the first step."""
         self.ingest.restore(stored, lost=lost, now_us=now_us)
+
+    def _tick_all(self) -> Sequence[EndedRepetition]:
+        """Take in everything that is in the ring, as if it had come in time."""
+        self._is_resuming = False
+        samples = round(GATHERED_SHARE_MAX * self.slots.grid.ring.window)
+        return self.slots.tick(ticks_max=samples // N_SAMPLES_PER_TICK, lag_max_samples=samples)
 
     def _learn(self, received: StepEffects) -> None:
         """Hand on what devices said of their scales and clocks."""

@@ -6,7 +6,7 @@ Only this module knows that a device belongs to a patient. What leaves it names 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlmodel import Session, col, func, or_, select
@@ -74,6 +74,13 @@ class Places:
     trainings: tuple[Training, ...] = ()
 
 
+class StoredRepetitions(NamedTuple):
+    """How many repetitions of a training session are stored, and when the last of them stopped (server's UTC)."""
+
+    repetition_count: int
+    last_stop_us: int
+
+
 def read_places(db: Session, *, now: datetime) -> Places:
     """Read the devices that may deliver and the training sessions that are open.
 
@@ -123,14 +130,14 @@ def make_training(training_session: TrainingSession, worn: Iterable[WornDevice])
     )
 
 
-def read_repetition_counts(db: Session, training_sessions: Iterable[UUID]) -> dict[UUID, int]:
-    """Return how many repetitions of each training session are stored."""
+def read_stored_repetitions(db: Session, training_sessions: Iterable[UUID]) -> dict[UUID, StoredRepetitions]:
+    """Return what is stored of each training session that has repetitions."""
     statement = (
-        select(Repetition.training_session_id, func.count())
+        select(Repetition.training_session_id, func.count(), func.max(Repetition.stop_us))
         .where(col(Repetition.training_session_id).in_(list(training_sessions)))
         .group_by(col(Repetition.training_session_id))
     )
-    return dict(db.exec(statement).all())
+    return {identifier: StoredRepetitions(count, stop_us) for identifier, count, stop_us in db.exec(statement)}
 
 
 def _at(at_site: dict[str | None, str], segment: str, side: str) -> str | None:

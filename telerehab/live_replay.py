@@ -1,19 +1,24 @@
 """After a restart: let the stored blocks of open training sessions run through the live analysis again, fast.
 
-So counts, calibration and state are what they would be had intake never stopped; what came while it was down is a gap
-of the live view, and complete in the store. Repetitions found again are written again, which changes nothing.
+So counts, calibration and state are what they would be had intake never stopped. Of a long training session only the
+beginning (calibration) and the end run through; its count comes from the stored repetitions in any case.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.codec import decode_frames
 from telerehab.live_grid import as_samples
+from telerehab.live_places import StoredRepetitions
 from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 
+BEGINNING_US: Final = 120_000_000
+END_US: Final = 120_000_000
 SLICE_US: Final = 100_000
 TICKS_PER_SLICE_MAX: Final = 50
 
@@ -41,7 +46,8 @@ class Replay:
                 continue
             samples = as_samples(group.rows)
             at_us = self._server_us(device, group.headers)
-            for block in np.flatnonzero(at_us >= from_us).tolist():
+            is_told = (at_us < from_us + BEGINNING_US) | (at_us >= at_us.max() - END_US)
+            for block in np.flatnonzero((at_us >= from_us) & is_told).tolist():
                 self._devices.append(device)
                 self._at_us.append(at_us[block])
                 self._headers.append(group.headers[block : block + 1])
@@ -80,11 +86,14 @@ class Replay:
         return np.array([-1 if at_us is None else at_us for at_us in known], np.int64)
 
 
-def count_again(
-    slots: LiveSlots, frames: Mapping[str, Iterable[bytes]], *, opened_us: Mapping[str, int]
-) -> list[EndedRepetition]:
-    """Replay the frames of each device from when its training session opened; return the repetitions that ended."""
-    replay = Replay(slots)
-    for device, stored in frames.items():
-        replay.add(device, stored, from_us=opened_us[device])
-    return replay.run()
+def only_new(ended: Iterable[EndedRepetition], stored: Mapping[UUID, StoredRepetitions]) -> list[EndedRepetition]:
+    """Return the repetitions that are not stored yet, numbered on from those that are."""
+    next_index = {training_session: known.repetition_count for training_session, known in stored.items()}
+    new: list[EndedRepetition] = []
+    for repetition in ended:
+        known = stored.get(repetition.training_session)
+        if known is None or repetition.start_us >= known.last_stop_us:
+            index = next_index.get(repetition.training_session, 0)
+            next_index[repetition.training_session] = index + 1
+            new.append(replace(repetition, index=index))
+    return new

@@ -99,9 +99,9 @@ class LiveSlots:
     # --- who has a slot ------------------------------------------------------------------------------------------
 
     @property
-    def training_sessions(self) -> list[UUID]:
+    def trainings(self) -> list[Training]:
         """Return the training sessions that have a slot."""
-        return list(self._slot_of)
+        return list(self._trainings.values())
 
     def repetition_count(self, training_session: UUID) -> int:
         """Return how many repetitions of a training session have been counted."""
@@ -200,12 +200,18 @@ class LiveSlots:
 
     # --- a tick --------------------------------------------------------------------------------------------------
 
-    def tick(self, *, ticks_max: int = TICKS_MAX) -> list[EndedRepetition]:
-        """Move every slot by up to `ticks_max` times ten samples, if it has them; return the repetitions that ended."""
+    def tick(self, *, ticks_max: int = TICKS_MAX, lag_max_samples: int = LAG_MAX_SAMPLES) -> list[EndedRepetition]:
+        """Move every slot by up to `ticks_max` times ten samples, if it has them; return the repetitions that ended.
+
+        Parameters
+        ----------
+        lag_max_samples : int
+            A slot that is further behind jumps to its newest samples.
+        """
         self._angle_deg[:] = np.nan
         ended: list[EndedRepetition] = []
         for _ in range(ticks_max):
-            moved = self._move()
+            moved = self._move(lag_max_samples)
             if moved is None:
                 break
             ended += moved
@@ -223,10 +229,10 @@ class LiveSlots:
             self._slack_ticks = 0
             self._slack[:] = N
 
-    def _move(self) -> list[EndedRepetition] | None:
+    def _move(self, lag_max_samples: int) -> list[EndedRepetition] | None:
         """Move the slots that have ten samples by one tick; None when there is none."""
         newest = self._newest()
-        ready = self._start_and_jump(newest)
+        ready = self._start_and_jump(newest, lag_max_samples)
         if not ready.any():
             return None
         self._cursor[ready] += N
@@ -242,11 +248,11 @@ class LiveSlots:
         newest: NDArray[np.int64] = np.where(self._uses, self.grid.newest(), beyond).min(axis=1)
         return newest
 
-    def _start_and_jump(self, newest: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _start_and_jump(self, newest: NDArray[np.int64], lag_max_samples: int) -> NDArray[np.bool_]:
         """Let slots start at the newest samples and jump where they are far behind; return which have ten samples."""
         begins = self._is_joined & (self._cursor == _NOT_STARTED) & (newest >= N)
         self._cursor[begins] = newest[begins] - N
-        jumps = self._is_joined & (self._cursor != _NOT_STARTED) & (newest - self._cursor > LAG_MAX_SAMPLES)
+        jumps = self._is_joined & (self._cursor != _NOT_STARTED) & (newest - self._cursor > lag_max_samples)
         self._cursor[jumps] = newest[jumps] - (GAP_TICKS + 1) * N
         self._blank_until[jumps] = newest[jumps] - N
         self.jump_count += int(jumps.sum())

@@ -28,8 +28,8 @@ from telerehab.hot_store import (
 )
 from telerehab.live_grid import FEW_PROBES
 from telerehab.live_pipeline import LivePipeline
-from telerehab.live_places import Places, read_places, read_repetition_counts
-from telerehab.live_replay import count_again
+from telerehab.live_places import Places, read_places, read_stored_repetitions
+from telerehab.live_replay import Replay, only_new
 from telerehab.live_slots import EndedRepetition
 from telerehab.main_store import MainStore
 from telerehab.roles.process import set_up_logging, wish_to_end
@@ -43,6 +43,8 @@ BEHIND_MAX_NS: Final = 1_000_000_000  # further behind, the schedule starts anew
 CLOSE_TIMEOUT_S: Final = 5.0
 CHANGED: Final = "app/1/changed/"
 SUBSCRIPTIONS: Final = ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", f"{CHANGED}#")
+CATCH_UP_MIN_NS: Final = 2_000_000_000  # devices send again 1.5 s after they were not answered
+CATCH_UP_MAX_NS: Final = 6_000_000_000
 ACK_PERIOD_US: Final = 1_000_000
 
 
@@ -84,6 +86,8 @@ class Intake:
             subscriptions=SUBSCRIPTIONS,
         )
         self._now_us = 0
+        self._started_ns = clock.monotonic_ns()
+        self._subscribed_ns: int | None = None
         self._late_step_count = 0
         self._refused_group_count = 0
 
@@ -95,7 +99,8 @@ class Intake:
             places = read_places(db, now=utc_now(self._clock))
         self._main_store.start()
         self._hot_store.start()
-        self._main_store.write(restore(self._pipeline, self._database, places, now_us=self._now_us))
+        if restore_order(self._pipeline, self._database, places, now_us=self._now_us):
+            self._pipeline.pause_showing()
         self._client.start()
         log.info("connecting to the broker as %s", self._client.client_id)
 
@@ -131,7 +136,8 @@ class Intake:
         return {
             "connected": self._client.is_connected,
             "storing": self._hot_store.is_storing,
-            "training_sessions": len(self._pipeline.slots.training_sessions),
+            "showing": self._pipeline.is_showing,
+            "training_sessions": len(self._pipeline.slots.trainings),
             "ticks": self._pipeline.tick_count,
             "late_steps": self._late_step_count,
             "blocks_committed": self._hot_store.committed_block_count,
@@ -152,6 +158,9 @@ class Intake:
         if places is not None:
             pipeline.follow(places)
         self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
+        if not pipeline.is_showing and self._has_caught_up():
+            self._main_store.write(restore_live(pipeline, self._database))
+            pipeline.resume_showing()
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
         if not self._hot_store.offer(effects.to_store):
             self._refused_group_count += 1
@@ -161,6 +170,18 @@ class Intake:
         self._publish(effects.outgoing)
         self._main_store.write(effects.ended)
         self._client.tend(self._clock.monotonic_ns())
+
+    def _has_caught_up(self) -> bool:
+        """Return whether devices have sent again what they made while nobody listened, or have had time enough."""
+        now_ns = self._clock.monotonic_ns()
+        if not self._client.is_subscribed:
+            self._subscribed_ns = None
+        elif self._subscribed_ns is None:
+            self._subscribed_ns = now_ns
+        if now_ns - self._started_ns > CATCH_UP_MAX_NS:
+            return True
+        has_heard = self._subscribed_ns is not None and now_ns - self._subscribed_ns > CATCH_UP_MIN_NS
+        return has_heard and not self._hot_store.n_queued_rows and not self._pipeline.has_holes()
 
     def _take(self) -> list[Raw]:
         """Return the messages of devices; those of our own roles only wake the main store."""
@@ -179,28 +200,36 @@ class Intake:
         self._now_us = max(self._now_us, self._clock.utc_ns() // 1000)
 
 
-def restore(pipeline: LivePipeline, database: Database, places: Places, *, now_us: int) -> Sequence[EndedRepetition]:
-    """Bring a new pipeline to where the stores are; return the repetitions found again."""
+def restore_order(pipeline: LivePipeline, database: Database, places: Places, *, now_us: int) -> bool:
+    """Take up order, clocks and scales from the store; return whether an open training session has blocks already."""
     with reading(database.hot) as db:
+        stored = read_sequence_runs(db)
         pipeline.follow(places)
-        pipeline.restore(read_sequence_runs(db), lost=read_lost_gaps(db), now_us=now_us)
-        slots = pipeline.slots
+        pipeline.restore(stored, lost=read_lost_gaps(db), now_us=now_us)
         for fit in read_newest_clock_fits(db):
             clock = ClockFit(a_us=fit.a_us, b=fit.b, rmse_us=fit.rmse_us, n=FEW_PROBES)
-            slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)
+            pipeline.slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)
         for device, (meta, _) in read_device_reports(db).items():
-            slots.note_meta(device, read_meta(meta) or {})
-        opened_us = {
-            device: training.opened_us for training in places.trainings for device in training.sensors if device
-        }
-        frames = {
-            device: list(read_blocks(db, device=device, received_from_us=since_us))
-            for device, since_us in opened_us.items()
-        }
-    ended = count_again(slots, frames, opened_us=opened_us)
+            pipeline.slots.note_meta(device, read_meta(meta) or {})
+    worn = {device for training in places.trainings for device in training.sensors}
+    return any(run.device in worn for run in stored)
+
+
+def restore_live(pipeline: LivePipeline, database: Database) -> Sequence[EndedRepetition]:
+    """Let the live analysis of open training sessions come to where the store is; return repetitions not stored yet."""
+    slots = pipeline.slots
+    replay = Replay(slots)
+    with reading(database.hot) as db:
+        for training in slots.trainings:
+            for device in filter(None, training.sensors):
+                frames = read_blocks(db, device=device, received_from_us=training.opened_us)
+                replay.add(device, frames, from_us=training.opened_us)
+    ended = replay.run()
     with reading(database.main) as db:
-        counts = read_repetition_counts(db, slots.training_sessions)
-    for training_session, count in counts.items():
-        slots.count_from(training_session, count)
-    log.info("taken up: %d training sessions, %d repetitions", len(slots.training_sessions), len(ended))
-    return ended
+        stored = read_stored_repetitions(db, [training.id for training in slots.trainings])
+    new = only_new(ended, stored)
+    for training in slots.trainings:
+        known = stored[training.id].repetition_count if training.id in stored else 0
+        slots.count_from(training.id, known + sum(each.training_session == training.id for each in new))
+    log.info("taken up: %d training sessions, %d repetitions not stored yet", len(slots.trainings), len(new))
+    return new

@@ -16,7 +16,7 @@ from telerehab.db.tables import TrainingSession
 from telerehab.hot_store import HotStore
 from telerehab.live_pipeline import LivePipeline
 from telerehab.main_store import write_repetitions
-from telerehab.roles.ingest import restore
+from telerehab.roles.ingest import restore_live, restore_order
 from telerehab.settings import Settings
 from tests.telerehab.ingest.bodies import REPETITION_S, START_US, STILL_S, House, knee, training
 
@@ -60,9 +60,10 @@ def stored_repetition_count(database: Database) -> int:
 
 
 def restarted(house: House, database: Database) -> tuple[LivePipeline, int]:
-    """Return a new pipeline with what the stores know, and how many repetitions it found again."""
+    """Return a new pipeline with what the stores know, and how many repetitions it found that were not stored."""
     pipeline = LivePipeline(capacity=4, window_samples=1_000)
-    ended = restore(pipeline, database, house.places, now_us=house.now_us)
+    restore_order(pipeline, database, house.places, now_us=house.now_us)
+    ended = restore_live(pipeline, database)
     write_repetitions(database.main, ended)
     return pipeline, len(ended)
 
@@ -73,8 +74,8 @@ def test_counts_and_calibration_return_and_the_set_goes_on(database: Database) -
     keep(house, database)
     before = house.entries()[-1]
     assert before["repetitions"] == 2
-    pipeline, n_found = restarted(house, database)
-    assert n_found == 2
+    pipeline, n_new = restarted(house, database)
+    assert n_new == 0
     assert stored_repetition_count(database) == 2
     entry = pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]
     for name in ("repetitions", "last_rom", "phase", "trust", "completeness"):
@@ -89,6 +90,52 @@ def test_counts_and_calibration_return_and_the_set_goes_on(database: Database) -
     assert {Phase(int(entry["phase"])) for entry in house.entries()} & {Phase.WAITING_STILL} == set()
     assert [ended.index for ended in house.ended] in ([2, 3], [2, 3, 4])
     assert house.entries()[-1]["repetitions"] >= 3
+
+
+def test_a_repetition_that_was_counted_but_not_written_is_written_with_its_index(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2.3 * REPETITION_S)
+    del house.ended[1]
+    keep(house, database)
+    pipeline, n_new = restarted(house, database)
+    assert n_new == 1
+    with reading(database.main) as db:
+        rows = db.connection().execute(text('SELECT start_us FROM repetition ORDER BY "index"')).scalars().all()
+    assert [round((start_us - START_US) * 1e-6) for start_us in rows] == [6, 10]
+    assert pipeline.slots.repetition_count(UUID(int=1)) == 2
+
+
+def test_no_repetition_is_lost_to_a_restart_when_its_blocks_come_again(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 1.25 * REPETITION_S)  # in the middle of the second
+    keep(house, database)
+    for sensor in house.sensors:
+        sensor.is_silent = True
+    house.run(3)  # nobody is there
+    pipeline = LivePipeline(capacity=4, window_samples=1_000)
+    assert restore_order(pipeline, database, house.places, now_us=house.now_us)
+    pipeline.pause_showing()
+    after = House(house.sensors, [training()], pipeline=pipeline, now_us=house.now_us)
+    for sensor in after.sensors:
+        sensor.is_silent = False
+        after.send(*sensor.kept)
+    after.run(1)
+    assert after.frames == []
+    assert not pipeline.has_holes()
+    keep(after, database)
+    write_repetitions(database.main, restore_live(pipeline, database))
+    pipeline.resume_showing()
+    after.now_us += 2_000_000  # so long did it take
+    after.run(2 * REPETITION_S)
+    write_repetitions(database.main, after.ended)
+    made_count = int(((after.now_us - START_US) * 1e-6 - STILL_S - 2.5) // REPETITION_S) + 1
+    assert after.entries()[-1]["repetitions"] == stored_repetition_count(database) == made_count
+    assert pipeline.slots.jump_count == 0
+
+
+def test_without_stored_blocks_there_is_nothing_to_take_up(database: Database) -> None:
+    house = House(knee(), [training()])
+    assert not restore_order(house.pipeline, database, house.places, now_us=house.now_us)
 
 
 def test_watermarks_go_on_where_the_store_stands(database: Database) -> None:
@@ -109,8 +156,9 @@ def test_a_count_never_falls_below_the_repetitions_that_are_stored(database: Dat
     assert stored_repetition_count(database) == 2
     with writing(database.hot, owner="ingest") as db:
         db.connection().execute(text("DELETE FROM block WHERE device = 'shank-1' AND sequence > 90"))
-    pipeline, n_found = restarted(house, database)
-    assert n_found < 2
+    pipeline, n_new = restarted(house, database)
+    assert n_new == 0
+    assert pipeline.slots.engine.repetition_count.sum() < 2
     assert pipeline.slots.repetition_count(UUID(int=1)) == 2
 
 
@@ -120,6 +168,7 @@ def test_blocks_from_before_the_training_session_are_left_out(database: Database
     keep(house, database)
     opened_us = START_US + round((STILL_S + 2 * REPETITION_S) * 1e6)
     house.follow([training(opened_us=opened_us)])
-    pipeline, n_found = restarted(house, database)
-    assert n_found == 0
+    pipeline, n_new = restarted(house, database)
+    assert n_new == 0
+    assert pipeline.slots.engine.repetition_count.sum() == 0
     assert pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]["repetitions"] == 2
