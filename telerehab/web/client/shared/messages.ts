@@ -59,6 +59,11 @@ export function isPresent(participant: Participant): boolean {
   return ["admitted", "connecting", "connected", "degraded", "reconnecting"].includes(participant.state);
 }
 
+/** Was the person here, and has gone? */
+export function hasLeft(participant: Participant): boolean {
+  return ["left", "expired", "removed"].includes(participant.state);
+}
+
 export function isWaiting(participant: Participant): boolean {
   return participant.state === "waiting";
 }

@@ -191,6 +191,7 @@ export interface TextValues {
   "room.need.announce": { name: string | number; need: string | number };
   "room.need.delayed": undefined;
   "room.need.help": undefined;
+  "room.need.left": undefined;
   "room.need.link_lost": undefined;
   "room.need.link_weak": undefined;
   "room.need.not_looked_at": { minutes: string | number };
@@ -238,6 +239,7 @@ export interface TextValues {
   "room.text.you": undefined;
   "room.tile.absent": undefined;
   "room.tile.help": undefined;
+  "room.tile.left": undefined;
   "room.tile.novideo": undefined;
   "room.tile.repetitions": undefined;
   "room.tile.talked_to": undefined;
@@ -472,6 +474,7 @@ export const da: Record<TextKey, string> = {
   "room.need.announce": "{name}: {need}",
   "room.need.delayed": "Målingen er forsinket",
   "room.need.help": "Har bedt om hjælp",
+  "room.need.left": "Har forladt træningen",
   "room.need.link_lost": "Forbindelsen er afbrudt",
   "room.need.link_weak": "Forbindelsen er svag",
   "room.need.not_looked_at": "Ikke set på i {minutes} min",
@@ -519,6 +522,7 @@ export const da: Record<TextKey, string> = {
   "room.text.you": "Dig",
   "room.tile.absent": "Ikke her endnu",
   "room.tile.help": "HJÆLP",
+  "room.tile.left": "Har forladt træningen",
   "room.tile.novideo": "Intet billede",
   "room.tile.repetitions": "gentagelser",
   "room.tile.talked_to": "Taler kun med",
@@ -750,6 +754,7 @@ export const en: Record<TextKey, string> = {
   "room.need.announce": "{name}: {need}",
   "room.need.delayed": "The measurement is delayed",
   "room.need.help": "Asked for help",
+  "room.need.left": "Has left the session",
   "room.need.link_lost": "The connection is lost",
   "room.need.link_weak": "The connection is weak",
   "room.need.not_looked_at": "Not looked at for {minutes} min",
@@ -797,6 +802,7 @@ export const en: Record<TextKey, string> = {
   "room.text.you": "You",
   "room.tile.absent": "Not here yet",
   "room.tile.help": "HELP",
+  "room.tile.left": "Has left the session",
   "room.tile.novideo": "No picture",
   "room.tile.repetitions": "repetitions",
   "room.tile.talked_to": "Talking only to",

@@ -89,8 +89,14 @@ test("nobody stays unseen for ever", () => {
   expect(list.map((need) => need.participant)).toEqual(["unseen"]);
 });
 
-test("who has left needs nothing", () => {
-  expect(new NeedsList(0).update([seen(person("a", { state: "left", link: "lost" }), { freshness: "gone" })], 1000)).toEqual([]);
+test("that somebody has left is named until the therapist has looked, and not when it was before", () => {
+  const gone = seen(person("a", { state: "left", link: "lost" }), { freshness: "gone" });
+  const needs = new NeedsList(0);
+  expect(needs.update([gone], 1000)).toEqual([]);
+  needs.update([seen(person("a"))], 2000);
+  expect(needs.update([gone], 3000).map((need) => need.kind)).toEqual(["left"]);
+  needs.update([{ ...gone, lookedAtMs: 4000 }], 4000);
+  expect(needs.update([{ ...gone, lookedAtMs: 4000 }], 5000)).toEqual([]);
 });
 
 test("tiles keep their places when people come, go and call", () => {

@@ -27,8 +27,10 @@ function FocusedPatient({ visit, patient }: { visit: Visit; patient: Participant
   return (
     <>
       <div class="focus-head">
-        <h2>{name}</h2>
-        <p>{training ? exerciseText(training) : t("room.exercise.none")}</p>
+        <div class="focus-name">
+          <h2>{name}</h2>
+          <p>{training ? exerciseText(training) : t("room.exercise.none")}</p>
+        </div>
         {isWaiting(patient) && (
           <button class="button primary" data-action="admit" onClick={() => void visit.ask(() => visit.room.admit(patient.id))}>
             {t("room.admit")}

@@ -1,13 +1,14 @@
 import { trustLevel } from "../shared/codes";
 import type { LiveEntry } from "../shared/frame";
 import type { Freshness } from "../shared/freshness";
-import { isPresent, isWaiting, type Participant } from "../shared/messages";
+import { hasLeft, isPresent, isWaiting, type Participant } from "../shared/messages";
 
 /** In the order of need: what stands first is looked at first. */
 export const NEED_KINDS = [
   "help",
   "waiting",
   "link_lost",
+  "left",
   "sensor_lost",
   "delayed",
   "not_stored",
@@ -48,6 +49,7 @@ export function needOf(patient: PatientSnapshot, nowMs: number, startedMs: numbe
   const { participant, entry, freshness } = patient;
   if (participant.help_since !== null) return "help";
   if (isWaiting(participant)) return "waiting";
+  if (hasLeft(participant)) return "left";
   if (!isPresent(participant)) return null;
   if (participant.link === "lost") return "link_lost";
   if (participant.training_session && entry) {
@@ -64,8 +66,13 @@ export function needOf(patient: PatientSnapshot, nowMs: number, startedMs: numbe
   return nowMs - (patient.lookedAtMs ?? startedMs) > NOT_LOOKED_AT_MS ? "not_looked_at" : null;
 }
 
-/** Keeps since when each patient has had a need, and sorts. Patients come in the order of their seats. */
+/**
+ * Keeps since when each patient has had a need, and sorts. Patients come in the order of their seats.
+ *
+ * That somebody has left is named until the therapist has looked; who was gone before the therapist came is not named.
+ */
 export class NeedsList {
+  private readonly seenPresent = new Set<string>();
   private since = new Map<string, { kind: NeedKind; sinceMs: number }>();
 
   constructor(private readonly startedMs: number) {}
@@ -74,12 +81,14 @@ export class NeedsList {
     const since = new Map<string, { kind: NeedKind; sinceMs: number }>();
     const needs: Need[] = [];
     for (const patient of patients) {
-      const kind = needOf(patient, nowMs, this.startedMs);
-      if (kind === null) continue;
       const id = patient.participant.id;
+      if (isPresent(patient.participant)) this.seenPresent.add(id);
+      const kind = needOf(patient, nowMs, this.startedMs);
+      if (kind === null || (kind === "left" && !this.seenPresent.has(id))) continue;
       const known = this.since.get(id);
       const sinceMs = known?.kind === kind ? known.sinceMs : nowMs;
       since.set(id, { kind, sinceMs });
+      if (kind === "left" && (patient.lookedAtMs ?? 0) > sinceMs) this.seenPresent.delete(id);
       if (SETTLES.includes(kind) && nowMs - sinceMs < SETTLE_MS) continue;
       needs.push({
         participant: id,

@@ -1,7 +1,7 @@
 import { useRef } from "preact/hooks";
 import { phaseText, trustLevel } from "../shared/codes";
 import { t } from "../shared/i18n";
-import { isPresent, isWaiting, type Participant } from "../shared/messages";
+import { hasLeft, isPresent, isWaiting, type Participant } from "../shared/messages";
 import { LinkShape, Picture, TrustShape, useRepaint } from "../shared/parts";
 import { freshnessOf, type Room } from "../shared/room";
 import { SAMPLING_RATE_HZ } from "../shared/history";
@@ -9,6 +9,7 @@ import { drawSparkline } from "../shared/sparkline";
 import type { Visit } from "./face";
 
 const SPARKLINE_S = 10;
+const NO_SAMPLES = new Float32Array(SPARKLINE_S * SAMPLING_RATE_HZ).fill(NaN);
 
 /** One patient at a glance: face, count, curve, trust, age, link, call for help. Keeps its place for ever. */
 export function Tile({ visit, patient, slot }: { visit: Visit; patient: Participant; slot: string }) {
@@ -47,7 +48,7 @@ export function TilePicture(props: { room: Room; patient: Participant; slot: str
   const { room, patient } = props;
   const stream = room.streamOf(patient.id, "video");
   if (isWaiting(patient)) return <p class="no-picture">{t("room.tile.waiting")}</p>;
-  if (!isPresent(patient)) return <p class="no-picture">{t("room.tile.absent")}</p>;
+  if (!isPresent(patient)) return <p class="no-picture">{t(hasLeft(patient) ? "room.tile.left" : "room.tile.absent")}</p>;
   if (stream === null || !patient.publishes.video || patient.link === "lost") return <p class="no-picture">{t("room.tile.novideo")}</p>;
   return <Picture stream={stream} slot={props.slot} label={t("room.video.label", { name: patient.display_name })} />;
 }
@@ -60,12 +61,12 @@ function TileNumbers({ visit, patient }: { visit: Visit; patient: Participant })
   const canvas = useRef<HTMLCanvasElement>(null);
   useRepaint((paintMs) => {
     const current = visit.room.valueOf(training?.id);
-    if (!canvas.current || !current) return;
-    const samples = current.history.samples;
+    if (!canvas.current) return;
+    const samples = current?.history.samples ?? NO_SAMPLES;
     drawSparkline(canvas.current, {
       samples: samples.subarray(samples.length - SPARKLINE_S * SAMPLING_RATE_HZ),
-      lowDeg: current.entry.targetLowDeg ?? training?.target_low_deg ?? null,
-      highDeg: current.entry.targetHighDeg ?? training?.target_high_deg ?? null,
+      lowDeg: current?.entry.targetLowDeg ?? training?.target_low_deg ?? null,
+      highDeg: current?.entry.targetHighDeg ?? training?.target_high_deg ?? null,
       isFresh: freshnessOf(current, paintMs).freshness === "fresh",
     });
   });
