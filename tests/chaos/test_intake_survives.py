@@ -40,7 +40,7 @@ def assert_nothing_is_lost(world: World) -> None:
     assert {block for block in stored if block.device != SPARE_DEVICE} == made
 
 
-def test_no_block_is_lost_and_no_count_falls_when_ingest_is_killed_twice_in_a_set(world: World) -> None:
+def test_no_block_and_no_repetition_is_lost_when_ingest_is_killed_twice_in_a_set(world: World) -> None:
     home = world.homes[0]
     world.start_role("broker")
     world.start_role("ingest")
@@ -62,6 +62,7 @@ def test_no_block_is_lost_and_no_count_falls_when_ingest_is_killed_twice_in_a_se
     let_it_end(world)
     assert_nothing_is_lost(world)
     assert world.stop("ingest") == 0
+    assert world.stored_repetition_count(home) == len(world.true_repetitions(home)) >= 3
 
 
 @pytest.mark.mosquitto
