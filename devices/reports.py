@@ -105,7 +105,11 @@ def _read_stream(stream: object) -> StreamMeta | None:
         return None
     match stream:
         case {"schema": int(schema), "rate_hz": int() | float() as rate_hz, "channels": list(channels)} if (
-            schema in set(Schema) and _is_finite(rate_hz) and rate_hz >= 0 and len(channels) <= MAX_CHANNELS
+            not isinstance(schema, bool)
+            and schema in set(Schema)
+            and _is_finite(rate_hz)
+            and rate_hz >= 0
+            and len(channels) <= MAX_CHANNELS
         ):
             read = [_read_channel(channel) for channel in channels]
             body_site = stream.get("body_site")
