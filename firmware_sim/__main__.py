@@ -98,6 +98,7 @@ def _fleet(options: argparse.Namespace) -> Fleet:
             truth=options.truth,
             seed=options.seed,
             block_samples=options.block,
+            rate_hz=options.rate,
             still_s=options.still,
             seconds=options.seconds,
             drain_s=options.drain,
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=_at_least_0, metavar="S", help="stop sampling after so long (default: never)")
     add("--drain", type=_at_least_0, default=10.0, metavar="S", help="then wait for answers so long (default: 10)")
     add("--seed", type=int, default=1)
+    add("--rate", type=_rate, default=100.0, metavar="HZ", help="samples a second of simulated sensors (default: 100)")
     add("--block", type=_block, default=10, metavar="N", help="samples in a block at 100 Hz (default: 10)")
     add("--still", type=_at_least_0, default=6.0, metavar="S", help="length of the still start (default: 6)")
     add("--loss", type=_share, default=0.0, help="share of sent blocks that are lost")
@@ -154,6 +156,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0.0 <= value <= 1.0:
         raise ValueError
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 10 <= value <= 400:
+        raise argparse.ArgumentTypeError("expected 10 to 400 Hz")
     return value
 
 

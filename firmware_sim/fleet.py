@@ -23,7 +23,7 @@ from firmware_sim.link import FaultyLink, LinkFaults
 from firmware_sim.movement import Movement
 from firmware_sim.mqtt_client import Connection
 from firmware_sim.replay import Recording, RecordingTruth
-from firmware_sim.sampling import SAMPLING_RATE_HZ, SensorErrors, describe, recorded_stream, simulated_stream
+from firmware_sim.sampling import DEFAULT_RATE_HZ, SensorErrors, describe, recorded_stream, simulated_stream
 from firmware_sim.seeds import random_stream
 from firmware_sim.streams import DeviceClock, HeartStream, Stream
 from firmware_sim.truth import DeviceTruth, HomeTruth, TruthSource, write_replay_report
@@ -45,6 +45,7 @@ class FleetOptions:
     truth: Path
     seed: int = 1
     block_samples: int = 10
+    rate_hz: float = DEFAULT_RATE_HZ
     still_s: float = 6.0
     seconds: float | None = None
     drain_s: float = 10.0
@@ -159,7 +160,7 @@ class Fleet:
             drift_ppm=options.drift_spread_ppm * float(np.clip(character.standard_normal(), -2.5, 2.5)),
         )
         stream: Stream
-        rate_hz = SAMPLING_RATE_HZ
+        rate_hz = options.rate_hz
         if device.kind == "heart":
             heart = Heart(seed=options.seed, device=device.name, still_s=still_s)
             stream = HeartStream(name=device.stream, heart=heart, clock=clock)
@@ -174,6 +175,7 @@ class Fleet:
                 lead_s=phase_ns * 1e-9,
                 seed=options.seed,
                 errors=options.errors,
+                rate_hz=rate_hz,
             )
         truth = DeviceTruth(options.truth, device=device.name, stream=device.stream)
         firmware = Firmware(

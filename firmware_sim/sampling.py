@@ -16,7 +16,7 @@ from firmware_sim.replay import Recording
 from firmware_sim.seeds import random_stream
 from firmware_sim.streams import DeviceClock, RegularStream, Rows
 
-SAMPLING_RATE_HZ: Final = 100.0
+DEFAULT_RATE_HZ: Final = 100.0
 STRETCH_SAMPLES: Final = 200
 FIRMWARE_VERSION: Final = "sim-1.0"
 
@@ -40,11 +40,16 @@ class SimulatedRows:
         Device seconds per true second.
     lead_s : float
         When in the movement the device takes sample 0.
+    period_us : int
+        Between two samples, by the device's clock.
     """
 
-    def __init__(self, worn: WornSensor, sensor: ImuSensor, *, clock_rate: float, lead_s: float) -> None:
+    def __init__(
+        self, worn: WornSensor, sensor: ImuSensor, *, clock_rate: float, lead_s: float, period_us: int
+    ) -> None:
         self._worn = worn
         self._sensor = sensor
+        self._period_s = period_us * 1e-6
         self._clock_rate = clock_rate
         self._lead_s = lead_s
         self._n_made = 0
@@ -53,7 +58,7 @@ class SimulatedRows:
         """Return the next STRETCH_SAMPLES rows."""
         index = self._n_made + np.arange(STRETCH_SAMPLES)
         self._n_made += STRETCH_SAMPLES
-        times_s = self._lead_s + index / SAMPLING_RATE_HZ / self._clock_rate
+        times_s = self._lead_s + index.astype(np.float64) * (self._period_s / self._clock_rate)
         return self._sensor.measure(*self._worn.ideal(times_s))
 
 
@@ -66,9 +71,11 @@ def simulated_stream(
     lead_s: float,
     seed: int,
     errors: SensorErrors,
+    rate_hz: float = DEFAULT_RATE_HZ,
 ) -> RegularStream:
     """Return the stream of a simulated inertial sensor; its rows depend on seed, home and device alone."""
     body = Anthropometry()
+    period_us = round(1e6 / rate_hz)
     worn = WornSensor(
         movement=movement,
         mounting=place(
@@ -87,15 +94,15 @@ def simulated_stream(
         BMI270,
         seed=seed,
         device=device.name,
-        sampling_rate_hz=SAMPLING_RATE_HZ,
+        sampling_rate_hz=rate_hz,
         gyro_bias_deg_s=errors.gyro_bias_deg_s,
     )
     return RegularStream(
         name=device.stream,
         schema=Schema.IMU6,
-        period_us=round(1e6 / SAMPLING_RATE_HZ),
+        period_us=period_us,
         first_us=clock.offset_us,
-        next_rows=SimulatedRows(worn, sensor, clock_rate=clock.rate, lead_s=lead_s),
+        next_rows=SimulatedRows(worn, sensor, clock_rate=clock.rate, lead_s=lead_s, period_us=period_us),
     )
 
 
