@@ -56,6 +56,7 @@ async function received() {
 CHROMIUM_FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",  # a machine with no other address
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
