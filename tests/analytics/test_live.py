@@ -60,7 +60,7 @@ def varied(seed: int, n_repetitions: int = 8, **options: float) -> tuple[Recordi
     made = tuple(
         Repetition(
             up_s=random.uniform(0.9, 2.4),
-            hold_s=float(random.choice([0.2, 0.8, 5.0])),
+            hold_s=float(random.choice([0.2, 0.8, 5.0], p=[0.4, 0.4, 0.2])),
             down_s=random.uniform(0.9, 2.4),
             pause_s=random.uniform(0, 1.5),
             range_deg=82.5 * random.uniform(0.9, 1.1),
@@ -114,7 +114,7 @@ def _check_repetitions(rows: npt.NDArray[Any], made: Sequence[Repetition]) -> No
 
 
 def test_rows_say_whose_they_are_and_which_algorithm_made_them() -> None:
-    first, _ = varied(0)
+    first, _ = varied(0, 3)
     second = seated_knee_extension([Repetition()] * 3, seed=4)
     length = len(second.angle_deg)
     cut = Recording(raw=first.raw[..., :length], angle_deg=first.angle_deg[:length])
@@ -201,38 +201,50 @@ def without(
     return ticks_of(Recording(raw=raw, angle_deg=recording.angle_deg)), masks
 
 
-@pytest.mark.parametrize(("start", "stop"), [(512, 518), (506, 514), (503, 513), (510, 520)])
-def test_a_gap_of_up_to_a_tick_is_bridged_and_counted_as_missing(start: int, stop: int) -> None:
+def side_by_side(patients: Sequence[tuple[list[Raw], list[Mask]]]) -> tuple[list[Raw], list[Mask]]:
+    """Return the ticks of several patients with gaps of their own as those of one engine."""
+    ticks = [np.concatenate(raw) for raw in zip(*(ticks for ticks, _ in patients), strict=True)]
+    return ticks, [np.concatenate(valid) for valid in zip(*(valid for _, valid in patients), strict=True)]
+
+
+def test_a_gap_of_up_to_a_tick_is_bridged_and_counted_as_missing() -> None:
     recording = seated_knee_extension([Repetition()] * 3, seed=5)
-    whole = run(joined(1), ticks_of(recording))
-    engine = joined(1)
-    ticks, valid = without(recording, start, stop)
-    bridged = run(engine, ticks, valid)
-    assert np.isfinite(bridged.angle_deg[400:]).all()
-    assert rmse_deg(bridged.angle_deg[400:, 0], recording.angle_deg[400:]) < 3
-    np.testing.assert_array_equal(bridged.repetitions["index"], whole.repetitions["index"])
-    until_10_s = joined(1)
-    run(until_10_s, ticks[:100], valid[:100])
-    assert until_10_s.completeness[0] == pytest.approx(1 - (stop - start) / 1000, abs=1e-5)
-    assert engine.completeness[0] == pytest.approx(1, abs=1e-5)
+    gaps = [(512, 518), (506, 514), (503, 513), (510, 520), (0, 0)]
+    ticks, valid = side_by_side([without(recording, start, stop) for start, stop in gaps])
+    engine = joined(len(gaps))
+    first = run(engine, ticks[:100], valid[:100])
+    missing = [(stop - start) / 1000 for start, stop in gaps]
+    np.testing.assert_allclose(engine.completeness, 1 - np.array(missing), atol=1e-5)
+    later = run(engine, ticks[100:], valid[100:])
+    angle = np.concatenate([first.angle_deg, later.angle_deg])[400:]
+    assert np.isfinite(angle).all()
+    assert (np.abs(angle - angle[:, -1:]).max(axis=0) < 4).all()
+    assert engine.repetition_count.tolist() == [3] * len(gaps)
+    np.testing.assert_allclose(engine.completeness, 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("sensors", [(0,), (1,), (0, 1)])
-def test_after_a_long_gap_counting_goes_on_where_it_was(sensors: tuple[int, ...]) -> None:
-    made = [Repetition(pause_s=1.0)] * 6
-    recording = seated_knee_extension(made, seed=5, bias_deg_s=3.0)
+def test_a_gap_inside_a_tick_is_interpolated() -> None:
+    recording = seated_knee_extension([Repetition()], seed=5, noise=0)
+    ticks, valid = side_by_side([without(recording, 451, 459), without(recording, 0, 0)])
+    angle = run(joined(2), ticks, valid).angle_deg[400:]
+    assert np.abs(angle[:, 0] - angle[:, 1]).max() < 0.15
+
+
+def test_after_a_long_gap_counting_goes_on_where_it_was() -> None:
+    recording = seated_knee_extension([Repetition(pause_s=1.0)] * 6, seed=5, bias_deg_s=3.0)
     # The gap begins in the second repetition (8.1 s) and ends in the third (12.2 s).
-    ticks, valid = without(recording, 950, 1290, sensors)
-    engine = joined(1)
-    seen = run(engine, ticks, valid)
-    lost = np.isnan(seen.angle_deg[:, 0])
+    ticks, valid = side_by_side([without(recording, 950, 1290, sensors) for sensors in ((0,), (1,), (0, 1))])
+    seen = run(joined(3), ticks, valid)
+    lost = np.isnan(seen.angle_deg)
     assert lost[970:1290].all()
     assert not lost[1410:].any()
     assert not lost[320:950].any()
-    assert set(seen.reason[97:128, 0]) == {Reason.DATA_MISSING}
-    assert rmse_deg(seen.angle_deg[1410:, 0], recording.angle_deg[1410:]) < 3
-    assert seen.repetitions["index"].tolist() == [1, 2, 3, 4]
-    assert seen.repetitions["start"][1] > 1290
+    assert set(seen.reason[97:128].ravel()) == {Reason.DATA_MISSING}
+    for slot in range(3):
+        assert rmse_deg(seen.angle_deg[1410:, slot], recording.angle_deg[1410:]) < 3
+        rows = seen.repetitions[seen.repetitions["slot"] == slot]
+        assert rows["index"].tolist() == [1, 2, 3, 4]
+        assert rows["start"][1] > 1290
 
 
 def test_a_patient_who_is_never_heard_of_does_not_start() -> None:
@@ -245,8 +257,8 @@ def test_a_patient_who_is_never_heard_of_does_not_start() -> None:
 
 
 def test_a_slot_that_is_not_ready_stays_as_it_was_and_goes_on_later() -> None:
-    recording, _ = varied(1)
-    other, _ = varied(2)
+    recording, _ = varied(1, 2)
+    other, _ = varied(2, 2)
     length = min(recording.raw.shape[-1], other.raw.shape[-1]) // N * N
     both = [ticks_of(recording)[: length // N], ticks_of(other)[: length // N]]
     steady, halting = joined(2), joined(2)
@@ -272,8 +284,8 @@ def test_a_slot_that_is_not_ready_stays_as_it_was_and_goes_on_later() -> None:
 
 
 def test_joining_and_leaving_disturb_nobody() -> None:
-    recording, _ = varied(1)
-    other, _ = varied(2)
+    recording, _ = varied(1, 2)
+    other, _ = varied(2, 2)
     length = min(recording.raw.shape[-1], other.raw.shape[-1])
     together = [
         Recording(raw=each.raw[..., :length], angle_deg=each.angle_deg[:length])
@@ -300,7 +312,7 @@ def test_joining_and_leaving_disturb_nobody() -> None:
 
 
 def test_a_patient_means_the_same_in_any_slot() -> None:
-    recordings = [varied(seed)[0] for seed in range(4)]
+    recordings = [varied(seed, 2)[0] for seed in range(4)]
     length = min(each.raw.shape[-1] for each in recordings)
     cut = [Recording(raw=each.raw[..., :length], angle_deg=each.angle_deg[:length]) for each in recordings]
     order = [2, 0, 3, 1]
@@ -312,7 +324,7 @@ def test_a_patient_means_the_same_in_any_slot() -> None:
 
 
 def test_leaving_and_joining_again_begins_from_nothing() -> None:
-    recording, made = varied(0)
+    recording, made = varied(0, 2)
     engine = joined(1)
     first = run(engine, ticks_of(recording))
     engine.join(0, exercise="knee_extension_seated", side="right", **SCALES)

@@ -1,7 +1,5 @@
 """The engine against the simulator of the product: another body, another hand."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,13 +10,12 @@ from firmware_sim.imu import BMI270, ImuSensor, WornSensor, place
 from firmware_sim.movement import Movement
 from firmware_sim.seeds import random_stream
 
-SECONDS = 60
+SECONDS = 40
 SIDES = ("left", "right")
 SCALES = {
     "accel_scale_m_s2": (BMI270.accel_scale_m_s2,) * 2,
     "gyro_scale_rad_s": (float(np.radians(BMI270.gyro_scale_deg_s)),) * 2,
 }
-Samples = Callable[[str], npt.NDArray[np.int16]]
 
 
 def worn(movement: Movement, segment: str, side: str, *, bias_deg_s: float) -> npt.NDArray[np.int16]:
@@ -44,7 +41,7 @@ def test_the_simulated_exercise_is_measured_and_counted(exercise: str) -> None:
         for site in (definition.proximal_site, definition.distal_site):
             raw.append(worn(movement, site, side, bias_deg_s=2.0))
         truths.append(movement.truth(np.arange(SECONDS * 100) / 100).angle_deg)
-        made.append(len(list(movement.repetitions_between(0, SECONDS - 0.5))))
+        made.append([len(list(movement.repetitions_between(0, SECONDS - late_s))) for late_s in (0.5, 0.0)])
         engine.join(
             slot,
             exercise=exercise,
@@ -59,4 +56,6 @@ def test_the_simulated_exercise_is_measured_and_counted(exercise: str) -> None:
         angles.append(engine.angle_deg.copy())
     error = np.concatenate(angles) - np.stack(truths, axis=1)
     assert (np.sqrt(np.nanmean(error**2, axis=0)) <= 5).all()
-    assert engine.repetition_count.tolist() == made
+    at_least, at_most = np.transpose(made)  # the last one may end with the recording
+    assert (engine.repetition_count >= at_least).all()
+    assert (engine.repetition_count <= at_most).all()
