@@ -412,7 +412,6 @@ class Ingest:
         is_new = np.ones(order.size, np.bool_)
         first_ids = ids[firsts]
         is_plain = numbers[firsts] == self._top[first_ids]
-        is_plain[1:] &= first_ids[1:] != first_ids[:-1]
         self._top[first_ids[is_plain]] += (lasts - firsts)[is_plain]
         firsts, lasts, first_ids = firsts[~is_plain], lasts[~is_plain], first_ids[~is_plain]
         runs = zip(first_ids.tolist(), numbers[firsts].tolist(), firsts.tolist(), lasts.tolist(), strict=True)

@@ -100,7 +100,7 @@ class SequenceMachine(RuleBasedStateMachine):
 
 
 TestSequenceMachine = SequenceMachine.TestCase
-TestSequenceMachine.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestSequenceMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
 @given(st.lists(st.tuples(st.booleans(), RANGES)))
