@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlmodel import col, select
+from starlette.testclient import TestClient
 
 from telerehab.auth.cookies import COOKIE_NAME
 from telerehab.clock import utc_now
@@ -12,7 +14,7 @@ from tests.telerehab.api.world import PASSWORD, WRITE, World, token_of
 
 
 def test_a_therapist_logs_in_by_password_and_out_again(world: World) -> None:
-    answer = world.client.post("/api/login", json={"email": "IDA@here.example ".strip(), "password": PASSWORD})
+    answer = world.client.post("/api/login", json={"email": "IDA@here.example", "password": PASSWORD})
     assert answer.status_code == 204
     me = world.client.get("/api/me").json()
     assert me == {
@@ -68,6 +70,18 @@ def test_a_one_time_link_logs_in_once(world: World) -> None:
     second = world.browser().post("/api/enter", json={"token": world.here.therapist_link})
     assert (second.status_code, second.json()["code"]) == (401, "login_failed")
     assert "set-cookie" not in second.headers
+
+
+def test_of_many_browsers_with_one_link_at_once_one_gets_in(world: World) -> None:
+    browsers = [world.browser() for _ in range(6)]
+    for browser in browsers:
+        browser.portal = world.client.portal
+
+    def enter(browser: TestClient) -> int:
+        return int(browser.post("/api/enter", json={"token": world.here.therapist_link}).status_code)
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        assert sorted(pool.map(enter, browsers)) == [200, *[401] * 5]
 
 
 def test_a_tablets_link_shows_the_patients_face_and_pairs_the_tablet(world: World) -> None:

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 20.0
 _UNPRIVILEGED_USERS: Final = ("postgres", "nobody")
 
 
@@ -93,7 +94,11 @@ def running_postgres(binaries: Path) -> Iterator[PostgresServer]:
     finally:
         if process is not None:
             process.send_signal(signal.SIGINT)  # ends at once, in order
-            process.wait(timeout=20)
+            try:
+                process.wait(timeout=STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         shutil.rmtree(folder)
 
 
