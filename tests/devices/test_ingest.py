@@ -265,7 +265,7 @@ def test_ten_thousand_garbage_messages_lose_nothing_and_leave_nothing() -> None:
         base = tracemalloc.get_traced_memory()[0]
         stored: list[int] = []
         for number in range(100):
-            mixed = [*garbage[number::100], raw(frame(number)), *garbage[number + 1 :: 100]]
+            mixed = [*garbage[number::200], raw(frame(number)), *garbage[number + 100 :: 200]]
             stored += sequences(ingest.step(mixed, NOW + number))
         assert tracemalloc.get_traced_memory()[0] - base < 1_000_000
     finally:
