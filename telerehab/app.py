@@ -28,7 +28,7 @@ from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.live_fanout import LiveFanout
 from telerehab.media_client import MediaClient
 from telerehab.settings import Settings
-from telerehab.supervision import TaskSupervisor
+from telerehab.supervision import TaskSupervisor, in_thread
 from telerehab.web.pages import STATIC_FOLDER, make_assets, make_pages_router
 
 
@@ -139,18 +139,18 @@ async def _open_parts(
 
 async def _keep_beating(heartbeat: Heartbeat) -> None:
     """Say every two seconds that the web role is well, and how late its event loop is."""
-    await asyncio.to_thread(heartbeat.register)
+    await in_thread(heartbeat.register)
     while True:
         slept_from_s = time.monotonic()
         await asyncio.sleep(BEAT_INTERVAL_S)
         late_ms = round((time.monotonic() - slept_from_s - BEAT_INTERVAL_S) * 1_000)
-        await asyncio.to_thread(heartbeat.beat, {"loop_late_ms": late_ms})
+        await in_thread(functools.partial(heartbeat.beat, {"loop_late_ms": late_ms}))
 
 
 async def _take_away(heartbeat: Heartbeat) -> None:
     """Remove the role's row; where the database is gone, the row grows old by itself."""
     with contextlib.suppress(SQLAlchemyError):
-        await asyncio.to_thread(heartbeat.remove)
+        await in_thread(heartbeat.remove)
 
 
 def _tell_of_ended_login(changes: Changes, fanout: LiveFanout, login_id: UUID) -> None:

@@ -17,12 +17,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from telerehab.errors import ChildFailedError
 from telerehab.settings import Settings
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 EXIT_SETTINGS: Final = 2
 """Exit code of a process whose settings are wrong: a restart does not help."""
@@ -253,6 +255,20 @@ class TaskSupervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+
+async def in_thread(run: Callable[[], Result]) -> Result:
+    """Run something that blocks in a thread, and wait for its end also when cancelled.
+
+    `asyncio.to_thread` goes on at once when it is cancelled, while its thread still holds a connection of a database
+    that is being closed.
+    """
+    task = asyncio.create_task(asyncio.to_thread(run))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 @dataclass(kw_only=True, slots=True)

@@ -22,6 +22,7 @@ from devices.ports import Role
 from telerehab.db.engine import reading
 from telerehab.db.tables import Device
 from telerehab.settings import Settings
+from telerehab.supervision import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class SqlCredentials:
         """Refresh for ever; a database that does not answer leaves what is known."""
         while True:
             try:
-                await asyncio.to_thread(self.refresh)
+                await in_thread(self.refresh)
             except SQLAlchemyError as error:
                 log.warning("devices could not be read again: %s", type(error).__name__)
             await asyncio.sleep(interval_s)

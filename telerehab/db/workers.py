@@ -1,5 +1,6 @@
 """The row with which a running role says that it is well, and who reads it."""
 
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ class Heartbeat:
         self._clock = clock
         self._address = address
         self._secret = secret
+        self._lock = threading.Lock()
+        self._is_removed = False
 
     def register(self, status: Mapping[str, Any] | None = None) -> None:
         """Write the row; forget those of this role that ended long ago."""
@@ -53,13 +56,18 @@ class Heartbeat:
 
     def beat(self, status: Mapping[str, Any] | None = None) -> None:
         """Say that the role is well, and what there is to know about it (no personal data)."""
-        with writing(self._engine, owner=self._role) as db:
-            self._beat(db, utc_now(self._clock), status)
+        with self._lock:
+            if self._is_removed:  # a beat that was still on its way when the role ended
+                return
+            with writing(self._engine, owner=self._role) as db:
+                self._beat(db, utc_now(self._clock), status)
 
     def remove(self) -> None:
-        """Take the row away: the role ended as it should."""
-        with writing(self._engine, owner=self._role) as db:
-            db.exec(delete(Worker).where(col(Worker.id) == self.id))
+        """Take the row away: the role ended as it should. Later beats do nothing."""
+        with self._lock:
+            self._is_removed = True
+            with writing(self._engine, owner=self._role) as db:
+                db.exec(delete(Worker).where(col(Worker.id) == self.id))
 
     def _beat(self, db: Session, now: datetime, status: Mapping[str, Any] | None) -> None:
         """Bring the row up to date; make it where it is not there, or was forgotten while the machine slept."""

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import pytest
 
 from telerehab.errors import ChildFailedError
 from telerehab.settings import Settings
-from telerehab.supervision import EXIT_SETTINGS, Child, Supervisor, TaskSupervisor, role_child
+from telerehab.supervision import EXIT_SETTINGS, Child, Supervisor, TaskSupervisor, in_thread, role_child
 
 DEADLINE_S = 20.0
 
@@ -202,3 +203,24 @@ async def test_a_task_that_fails_is_known_and_runs_again() -> None:
     await asyncio.wait_for(is_steady.wait(), DEADLINE_S)
     assert (runs, waits, tasks.failing) == (3, [7.0, 7.0], set())
     await tasks.close()
+
+
+@pytest.mark.anyio
+async def test_what_runs_in_a_thread_has_ended_when_its_task_has() -> None:
+    is_running, may_end, has_ended = (threading.Event() for _ in range(3))
+
+    def block() -> None:
+        is_running.set()
+        assert may_end.wait(DEADLINE_S)
+        has_ended.set()
+
+    task = asyncio.create_task(in_thread(block))
+    await until(is_running.is_set)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert has_ended.is_set()
+    assert await in_thread(lambda: 7) == 7

@@ -18,6 +18,7 @@ def test_a_role_is_alive_while_it_beats(database: Database) -> None:
         (worker,) = workers_alive(db, now=utc_now(clock), role="media")
     assert (worker.id, worker.address, worker.status) == (heartbeat.id, "http://127.0.0.1:1", {"rooms": 2})
     heartbeat.remove()
+    heartbeat.beat()
     assert not is_role_alive(database.main, "media", clock=clock)
 
 
