@@ -1,8 +1,9 @@
 """The training sessions that are analysed now: each has a slot of the engine and two columns of the grid.
 
-A tick moves every slot whose sensors both have ten more samples. A slot that has fallen behind gets a second tick; one
-that is more than a second behind (a sensor was silent) jumps to the newest samples, and the engine is told of the gap.
-A slot without new samples keeps its state and is still shown, with growing age and unknown angles.
+A tick moves every slot whose sensors both have ten more samples. A slot that has fallen behind moves several times, so
+that nothing is skipped that came a little late; one that is seconds behind (a sensor was silent) jumps to its newest
+samples, and the engine is told of the gap. A slot without new samples keeps its state and is still shown, with growing
+age and unknown angles.
 
 Blocks and ticks are both ten samples long. When a clock slips by a sample, up to nine samples stay behind at every tick
 and make all values older; while nobody moves they are skipped.

@@ -165,6 +165,18 @@ def test_after_a_silence_the_newest_samples_are_shown_and_the_gap_is_known() -> 
     assert house.entries()[-1]["repetitions"] >= 1
 
 
+def test_what_is_skipped_after_a_long_stall_is_told_as_a_gap() -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S)
+    n_frames = len(house.entries())
+    house.now_us += 7_000_000  # nothing was done meanwhile, everything arrives at once
+    house.run(0.5)
+    assert house.pipeline.slots.jump_count == 1
+    assert house.entries()[-1]["age_ms"] <= 110
+    assert np.isnan(angles_deg(house)[n_frames : n_frames + 4]).all()
+    assert house.entries()[-1]["completeness"] < 100
+
+
 def test_a_short_delay_is_made_up_for() -> None:
     house = House(knee(), [training()])
     house.run(STILL_S)
