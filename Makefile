@@ -23,13 +23,13 @@ $(VENV)/.run: requirements.lock $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.node: requirements-node.lock $(VENV)/bin/python
-	@if node -e 'const [a,b]=process.versions.node.split(".").map(Number);process.exit(a>20||(a==20&&b>=19)?0:1)' 2>/dev/null && npm --version >/dev/null 2>&1; \
+$(VENV)/.node: requirements-node.lock $(VENV)/.run
+	@if $(BIN)/python -c 'import hatch_build; hatch_build.find_npm()' 2>/dev/null; \
 	then echo "== building the pages with the Node.js of this machine"; \
-	else echo "== no Node.js 20.19 or newer here: taking one from PyPI"; $(PIP) install --require-hashes -r requirements-node.lock; fi
+	else echo "== no suitable Node.js here: taking one from PyPI"; $(PIP) install --require-hashes -r requirements-node.lock; fi
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.run $(VENV)/.node pyproject.toml hatch_build.py $(CLIENT_SOURCES)
+$(VENV)/.installed: $(VENV)/.node pyproject.toml hatch_build.py $(CLIENT_SOURCES)
 	@echo "== building the pages and installing telerehab"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -48,7 +48,7 @@ check: $(VENV)/.test  ## Format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@cd telerehab/web/client && PATH="$(CURDIR)/$(VENV)/node:$$PATH" npm run --silent check
+	@$(BIN)/python hatch_build.py check
 
 test: $(VENV)/.test  ## Run the tests (NO_APT=1: install no Debian packages)
 	@.ci/debian-packages

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,5 +176,16 @@ def _find_packaged_npm() -> Npm | None:
     return Npm(command=command, path=path)
 
 
+def run_script(root: Path, script: str) -> int:
+    """Run a script of the pages' package with the Node that builds them; return its exit code."""
+    npm = find_npm()
+    command = [*npm.command, "run", "--silent", script]
+    return subprocess.run(command, cwd=root / CLIENT, env={**os.environ, "PATH": npm.path}, check=False).returncode
+
+
 def _is_skipped() -> bool:
     return os.environ.get("TELEREHAB_SKIP_UI", "") not in ("", "0")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(Path(__file__).parent, sys.argv[1]))
