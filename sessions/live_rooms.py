@@ -89,8 +89,6 @@ class RoomChanges:
     live_session_changed: bool
     freed_seats: tuple[UUID, ...]
     """Participants whose media connections have to close."""
-    replaced_connections: tuple[str, ...]
-    """Sockets that lost their seat to a newer one."""
 
     @property
     def has_rows(self) -> bool:
@@ -171,7 +169,6 @@ class LiveRoom:
         self._changed: set[UUID] = set()
         self._live_session_changed = False
         self._freed: list[UUID] = []
-        self._replaced: list[str] = []
 
     # --- what is so ---
 
@@ -235,10 +232,9 @@ class LiveRoom:
             participants=tuple(p for p in self.participants if p.id in self._changed),
             live_session_changed=self._live_session_changed or bool(self._events),
             freed_seats=tuple(self._freed),
-            replaced_connections=tuple(self._replaced),
         )
         self._events, self._changed, self._live_session_changed = [], set(), False
-        self._freed, self._replaced = [], []
+        self._freed = []
         return changes
 
     # --- what the participants do ---
@@ -254,12 +250,10 @@ class LiveRoom:
         self._changed.update(self._participants)
 
     def join(self, participant_id: UUID, *, connection: str, now: Instant) -> None:
-        """Give the participant's seat to this socket; an older one of the seat is replaced."""
+        """Give the participant's seat to this socket; an older one finds out by its next heartbeat (`beat`)."""
         participant = self.participant(participant_id)
         if self.state not in RUNNING:
             raise NotAllowedError(f"the live session is {self.state}")
-        if participant.connection is not None and participant.connection != connection:
-            self._replaced.append(participant.connection)
         let_in = participant.role is Role.THERAPIST or self.options.auto_admit or participant.admitted_at_us is not None
         event = ParticipantEvent.JOIN_ADMITTED if let_in else ParticipantEvent.JOIN
         self._put(

@@ -28,7 +28,7 @@ from sessions.live_rooms import (
     may_publish,
 )
 from sessions.live_session import RUNNING, LiveSessionState
-from sessions.media.engine import LegState, MediaEngine, Seat, SeatStats
+from sessions.media.engine import LegState, MediaEngine, MediaError, Seat, SeatStats
 from sessions.messages import slot_names
 from sessions.participant import PRESENT, Role
 from sessions.ports import Instant
@@ -163,7 +163,10 @@ class LiveHost:
                 if room.participant(seat.participant).state in PRESENT:
                     room.observe_media(seat.participant, _report(stats), now=now)
             room.tick(now)
-            self._carry_out(room)
+            try:
+                self._carry_out(room)
+            except MediaError:  # one live session's fault stops no other's time
+                log.exception("live session %s: the engine refused", room.id)
 
     async def run_ticks(self) -> None:
         """Step for ever."""

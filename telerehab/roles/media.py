@@ -49,7 +49,12 @@ EXIT_CONTROL_ENDED: Final = 1
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     set_up_logging(settings, role="media")
-    return run_with(settings, make_engine=lambda: AiortcEngine(media_addresses(settings)))
+    try:
+        addresses = media_addresses(settings)
+    except OSError as error:
+        log.error("No own address leads to the media address %s: %s", settings.media_address, error.strerror)
+        return EXIT_SETTINGS
+    return run_with(settings, make_engine=lambda: AiortcEngine(addresses))
 
 
 def run_with(settings: Settings, *, make_engine: Callable[[], MediaEngine]) -> int:
@@ -103,7 +108,13 @@ async def _serve(settings: Settings, make_engine: Callable[[], MediaEngine]) -> 
 
 
 def media_addresses(settings: Settings) -> Addresses:
-    """Return where media is received: the announced address itself, or, behind 1:1 NAT, this machine's own one."""
+    """Return where media is received: the announced address itself, or, behind 1:1 NAT, this machine's own one.
+
+    Raises
+    ------
+    OSError
+        The announced address is not ours, and no own address leads there.
+    """
     announced = settings.media_address
     family = socket.AF_INET6 if ":" in announced else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

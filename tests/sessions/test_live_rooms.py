@@ -372,9 +372,7 @@ def test_the_live_session_ends_ten_minutes_after_the_therapist_went(open_group: 
 def test_a_newer_socket_takes_the_seat_and_the_older_ones_end_changes_nothing(open_group: Group) -> None:
     group = open_group
     group.connect(METTE, ANNA)
-    group.room.take_changes()
     group.join(ANNA, connection="second")
-    assert group.room.take_changes().replaced_connections == ("first",)
     group.room.drop(ANNA, connection="first", now=group.now)
     assert group.state(ANNA) is ParticipantState.CONNECTING
     assert group.beat(ANNA, connection="first") == [False]

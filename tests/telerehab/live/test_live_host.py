@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sessions.media.engine import Seat
+from sessions.media.engine import LegState, Seat
 from telerehab.clock import SystemClock
 from telerehab.db.engine import Database
 from telerehab.live_host import LiveHost
@@ -167,4 +167,5 @@ async def test_who_comes_back_while_the_old_media_is_being_closed_gets_slots_and
         hosted.engine.may_close.set()
         assert (await publishing)["sdp"] == "answer to offer"
         assert hosted.engine.left == [viewer]
+        assert hosted.engine.seats[hosted.live_session][viewer].publish is LegState.FLOWING
         await until(lambda: (viewer, "video-0") in hosted.engine.bound, what="bound again")

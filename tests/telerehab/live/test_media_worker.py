@@ -240,6 +240,7 @@ async def test_pages_come_back_by_themselves_when_the_worker_is_killed(tmp_path:
                 ),
                 what="connected again",
             )
+            assert therapist.participant("therapist")["state"] == "connecting"  # without having asked for anything
             assert therapist.state["slots"] == slots
             assert (patient.byes, therapist.byes) == ([], [])
 

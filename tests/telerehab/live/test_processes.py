@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from telerehab.errors import MediaUnavailableError
+from telerehab.live_store import read_workers
 from telerehab.supervision import Supervisor, role_child
 from tests.telerehab.live.clinic import Clinic, open_clinic, until, unused_port
 
@@ -80,6 +81,22 @@ async def test_sigkill_of_media_broker_and_web_ends_no_live_session(tmp_path: Pa
             await until(lambda: [e for e in therapist.events if e["kind"] == "text"], what="text")
             replayed = sorted({event["sequence"] for event in therapist.events})
             assert replayed == list(range(last + 1, last + 1 + len(replayed)))
+
+
+async def test_sigterm_ends_the_media_role_cleanly_and_takes_its_row_away(tmp_path: Path, template: Path) -> None:
+    quiet = open_clinic(tmp_path, template, with_broker=False, with_worker=False, with_web=False)
+    async with quiet as clinic:
+        child = role_child(clinic.settings, "media")
+        process = await asyncio.create_subprocess_exec(*child.arguments, env={**os.environ, **child.environment})
+        try:
+            await until(lambda: read_workers(clinic.database), what="registered", wait_s=START_S)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert read_workers(clinic.database) == []
 
 
 async def create_when_media_is_up(clinic: Clinic) -> UUID:
