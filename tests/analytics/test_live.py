@@ -104,6 +104,8 @@ def _check_repetitions(rows: npt.NDArray[Any], made: Sequence[Repetition]) -> No
     stops = starts + [100 * (each.duration_s - each.pause_s) for each in made]
     assert np.abs(rows["start"] - starts).max() < 40
     assert np.abs(rows["stop"] - stops).max() < 40
+    middle_is_late = ((rows["start"] - starts) + (rows["stop"] - stops)) / 2
+    assert abs(np.mean(middle_is_late)) < 4  # the low-pass is later by seven samples
     np.testing.assert_allclose(
         rows["peak_speed_deg_s"],
         [1.875 * each.range_deg / min(each.up_s, each.down_s) for each in made],

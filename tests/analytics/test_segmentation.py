@@ -109,6 +109,19 @@ def test_ranges_and_times_are_those_that_were_made() -> None:
     assert one.peak_speed_deg_s[0] == pytest.approx(1.875 * 75 / 1.0, rel=0.01)
 
 
+def test_who_turns_round_at_once_begins_where_the_last_one_ended() -> None:
+    at, corners_deg = [0, 100, 200, 280, 360, 460, 600], [0, 0, 80, 16, 80, 0, 0]
+    progress = np.interp(np.arange(600), at, corners_deg).astype(np.float32)
+    tracker = RepetitionTracker(1, n=N, sampling_rate_hz=100)
+    tracker.prescribe(0, EXPECTED_DEG)
+    tracker.open(np.array([True]))
+    ticks = [progress[k : k + N, None] for k in range(0, 600, N)]
+    ended = [tracker.advance(tick, np.ones(1, bool), np.zeros(1, bool)) for tick in ticks]
+    first, second = [each for each in ended if each.slot.size]
+    assert first.stop[0] == pytest.approx(281, abs=2)
+    assert second.start[0] == first.stop[0]
+
+
 def test_the_expected_range_follows_the_patient_within_bounds() -> None:
     small = progress_of([Repetition(range_deg=50)] * 8, still_s=1)
     large = progress_of([Repetition(range_deg=120)] * 8, still_s=1)
