@@ -76,25 +76,40 @@ class Directory:
         return max(own, key=lambda t: (t.live_session_id == live_session_id, t.opened_at), default=None)
 
 
-def read_directory(database: Database, *, named: Collection[UUID], now: datetime) -> Directory:
-    """Read the directory; `named` are the accounts and patients whose names are wanted."""
+def read_directory(
+    database: Database, *, accounts: Collection[UUID], named: Collection[UUID], now: datetime
+) -> Directory:
+    """Read the directory.
+
+    Parameters
+    ----------
+    accounts : collection of UUID
+        The therapists who look now; care relations of others are not read.
+    named : collection of UUID
+        The accounts and patients whose names are wanted.
+    """
     states = [state.value for state in RUNNING]
     with reading(database.main) as db:
         trainings = db.exec(select(TrainingSession).where(col(TrainingSession.closed_at).is_(None))).all()
         relations = db.exec(
             select(CareRelation).where(
+                col(CareRelation.account_id).in_(accounts),
                 col(CareRelation.starts_at) <= now,
                 or_(col(CareRelation.ends_at).is_(None), col(CareRelation.ends_at) > now),
             )
         ).all()
-        live_sessions = db.exec(select(LiveSession).where(col(LiveSession.state).in_(states))).all()
-        accounts = db.exec(select(Account.id, Account.display_name).where(col(Account.id).in_(named))).all()
-        patients = db.exec(select(Patient.id, Patient.display_name).where(col(Patient.id).in_(named))).all()
+        live_sessions = db.exec(
+            select(LiveSession).where(
+                col(LiveSession.therapist_account_id).in_(accounts), col(LiveSession.state).in_(states)
+            )
+        ).all()
+        account_names = db.exec(select(Account.id, Account.display_name).where(col(Account.id).in_(named))).all()
+        patient_names = db.exec(select(Patient.id, Patient.display_name).where(col(Patient.id).in_(named))).all()
     return Directory(
         trainings=tuple(_describe(row) for row in trainings),
         patients_of=_group((relation.account_id, relation.patient_id) for relation in relations),
         live_sessions_of=_group((row.therapist_account_id, row.id) for row in live_sessions),
-        names={**dict(accounts), **dict(patients)},
+        names={**dict(account_names), **dict(patient_names)},
     )
 
 

@@ -159,7 +159,7 @@ class LiveFanout:
         self._connections[reader.login_id] = connection
         if older is not None:
             self._replace(older)
-        connection.outbox.screen.show(self._directory.visible_trainings(reader))
+        self._access_wanted.set()  # until it is read, the screen sees nothing
         return connection
 
     async def disconnect(self, connection: Connection) -> None:
@@ -582,9 +582,10 @@ class LiveFanout:
             for identifier in (participant["account_id"], participant["patient_id"])
             if identifier is not None
         }
+        accounts = {c.reader.account_id for c in self._connections.values() if c.reader.account_id is not None}
         try:
             self._directory = await asyncio.to_thread(
-                read_directory, self._database, named=named, now=utc_now(self._clock)
+                read_directory, self._database, accounts=accounts, named=named, now=utc_now(self._clock)
             )
         except SQLAlchemyError as error:
             log.warning("the live directory could not be read: %s", type(error).__name__)

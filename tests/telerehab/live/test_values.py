@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -13,9 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from sessions.feature_hub import FeatureHub, Value
+from telerehab.auth.reader import Reader, ReaderRole
 from telerehab.clock import ManualClock, SystemClock, utc_now
 from telerehab.db import tables
 from telerehab.db.engine import writing
+from telerehab.live_directory import Directory, OpenTraining
 from telerehab.live_frame import ENTRY_DTYPE, UNKNOWN_AGE_MS, decode_live_frame, encode_live_frame
 from telerehab.live_outbox import CLOSE_TRY_AGAIN, TEXTS_MAX, MessageAllowance, Outbox, join_values
 from tests.telerehab.live.clinic import Clinic, Page, open_clinic, until
@@ -148,6 +150,71 @@ async def test_a_page_that_does_not_read_slows_no_other(tmp_path: Path, template
             assert np.percentile([row["age_ms"] for row in rows], 95) < 40 + 250
         intake.broker.close()
         slow.transport.abort()
+
+
+# --- who may look, as values ---
+
+
+def reader(role: ReaderRole, *, account: UUID | None = None, patient: UUID | None = None) -> Reader:
+    return Reader(
+        login_id=UUID(int=90),
+        role=role,
+        organisation_id=UUID(int=91),
+        account_id=account,
+        tablet_id=None if patient is None else UUID(int=92),
+        patient_id=patient,
+        display_name="",
+        language="da",
+    )
+
+
+def training(number: int, *, patient: UUID, live_session: UUID | None = None, opened_s: int = 0) -> OpenTraining:
+    return OpenTraining(
+        id=UUID(int=number),
+        patient_id=patient,
+        live_session_id=live_session,
+        opened_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=opened_s),
+        exercise="sit_to_stand",
+        side="right",
+        target_low_deg=None,
+        target_high_deg=None,
+        target_repetitions=None,
+    )
+
+
+def test_care_or_leading_the_live_session_shows_values_and_an_administrator_sees_none() -> None:
+    mette, karl, anna, bent, group = (UUID(int=number) for number in range(50, 55))
+    directory = Directory(
+        trainings=(training(1, patient=anna), training(2, patient=bent, live_session=group)),
+        patients_of={mette: frozenset({anna})},
+        live_sessions_of={karl: frozenset({group})},
+    )
+    seen = {
+        "in care": directory.visible_trainings(reader("therapist", account=mette)),
+        "leads": directory.visible_trainings(reader("therapist", account=karl)),
+        "neither": directory.visible_trainings(reader("therapist", account=UUID(int=77))),
+        "administrator": directory.visible_trainings(reader("admin", account=mette)),
+        "tablet": directory.visible_trainings(reader("tablet", patient=bent)),
+    }
+    assert seen == {
+        "in care": {UUID(int=1)},
+        "leads": {UUID(int=2)},
+        "neither": set(),
+        "administrator": set(),
+        "tablet": {UUID(int=2)},
+    }
+
+
+def test_a_patient_trains_what_belongs_to_this_live_session_else_what_was_opened_last() -> None:
+    anna, group = UUID(int=52), UUID(int=54)
+    alone, in_group, later = (
+        training(1, patient=anna),
+        training(2, patient=anna, live_session=group, opened_s=5),
+        training(3, patient=anna, opened_s=9),
+    )
+    assert Directory(trainings=(alone, in_group, later)).training_of(anna, group) == in_group
+    assert Directory(trainings=(later, alone)).training_of(anna, group) == later
+    assert Directory().training_of(anna, group) is None
 
 
 # --- the outbox itself, in virtual time ---
