@@ -3,7 +3,6 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -20,8 +19,7 @@ from devices.effects import (
     StepEffects,
     StoreBlock,
 )
-from telerehab.db.engine import make_engine, reading
-from telerehab.db.migrate import upgrade
+from telerehab.db.engine import Database, reading
 from telerehab.hot_store import (
     HotStore,
     StoredClockFit,
@@ -31,16 +29,17 @@ from telerehab.hot_store import (
     read_newest_clock_fits,
     read_sequence_runs,
 )
-from telerehab.settings import Settings
 
 
 @pytest.fixture
-def hot(tmp_path: Path) -> Iterator[Engine]:
-    settings = Settings(data_dir=tmp_path)
-    upgrade(settings)
-    engine = make_engine(settings.hot_database_url)
-    yield engine
-    engine.dispose()
+def hot(database: Database) -> Engine:
+    """Give the hot store, on SQLite and on PostgreSQL."""
+    return database.hot
+
+
+@pytest.fixture
+def sqlite_hot(sqlite_database: Database) -> Engine:
+    return sqlite_database.hot
 
 
 @pytest.fixture
@@ -102,7 +101,10 @@ def test_the_same_block_twice_is_one_row_and_both_are_reported(hot: Engine, stor
         assert list(read_blocks(db, device="thigh-1", received_from_us=0)) == [b"first"]
 
 
-def test_a_full_disk_reports_nothing_and_says_so_until_there_is_room(hot: Engine, store: HotStore) -> None:
+def test_a_full_disk_reports_nothing_and_says_so_until_there_is_room(sqlite_hot: Engine) -> None:
+    hot = sqlite_hot
+    store = HotStore(hot, group_wait_s=0.01, retry_delay_s=0.02)
+    store.start()
     disk = Disk(hot)
     disk.fill_up(hot)
     store.offer(StepEffects(blocks=[block(sequence, payload=bytes(4_000)) for sequence in range(50)]))
@@ -114,6 +116,7 @@ def test_a_full_disk_reports_nothing_and_says_so_until_there_is_room(hot: Engine
     wait_until(lambda: store.committed_block_count == 50)
     assert store.is_storing
     assert len(store.take_committed()) == count_blocks(hot) == 50
+    assert store.close(timeout_s=5)
 
 
 def test_rows_that_no_database_takes_do_not_stop_the_others(hot: Engine, store: HotStore) -> None:
@@ -141,7 +144,8 @@ def test_closing_commits_what_is_queued(hot: Engine) -> None:
     assert [key.sequence for key in store.take_committed()] == [0]
 
 
-def test_closing_on_a_full_disk_ends_and_says_that_something_is_left(hot: Engine) -> None:
+def test_closing_on_a_full_disk_ends_and_says_that_something_is_left(sqlite_hot: Engine) -> None:
+    hot = sqlite_hot
     disk = Disk(hot)
     disk.fill_up(hot)
     store = HotStore(hot, group_wait_s=0.01, retry_delay_s=0.02)

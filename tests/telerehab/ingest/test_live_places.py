@@ -1,8 +1,6 @@
 """Which sensors show which training session: from rows of a real database."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,11 +8,9 @@ from sqlmodel import Session
 
 from telerehab.clock import to_us
 from telerehab.db import provisioning
-from telerehab.db.engine import Database, open_database, reading, writing
-from telerehab.db.migrate import upgrade
+from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Device, TrainingSession
 from telerehab.live_places import Places, Training, read_places
-from telerehab.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -83,12 +79,8 @@ class Clinic:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Iterator[Clinic]:
-    settings = Settings(data_dir=tmp_path)
-    upgrade(settings)
-    database = open_database(settings)
-    yield Clinic(database)
-    database.close()
+def clinic(database: Database) -> Clinic:
+    return Clinic(database)
 
 
 def test_a_knee_is_shown_by_thigh_and_shank_of_its_side_and_the_heart_by_the_strap(clinic: Clinic) -> None:
