@@ -39,6 +39,7 @@ PURE_MODULES = (
     "devices/sequencer.py",
     "devices/topics.py",
     "devices/wire.py",
+    "sessions/media/packet.py",
     "sessions/live_session.py",
     "sessions/participant.py",
 )
@@ -162,3 +163,9 @@ def test_no_tracked_file_holds_a_path_of_a_machine_or_a_registry() -> None:
         content = path.read_bytes()
         found += [f"{name}: {pattern.pattern!r}" for pattern in forbidden if pattern.search(content)]
     assert found == []
+
+
+def test_the_locked_node_is_the_one_that_the_build_hook_asks_for() -> None:
+    hook = (ROOT / "hatch_build.py").read_text(encoding="utf-8")
+    (requirement,) = re.findall(r'NODE_REQUIREMENT: Final = "([^"]+)"', hook)
+    assert (ROOT / "requirements-node.lock").read_text(encoding="utf-8").startswith(requirement)

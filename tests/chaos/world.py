@@ -83,14 +83,24 @@ class World:
     folder : Path
         For database, truth and logs.
     n_homes : int
-        Patients, each with a sensor on thigh and shank and a heart-rate strap.
+        Patients, each with movement sensors and a heart-rate strap.
     exercise : str
+    sites : sequence of str
+        Where the movement sensors are worn.
     """
 
-    def __init__(self, folder: Path, *, n_homes: int = 1, exercise: str = "knee_extension_seated") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        n_homes: int = 1,
+        exercise: str = "knee_extension_seated",
+        sites: Sequence[str] = ("thigh_right", "shank_right"),
+    ) -> None:
         self.folder = folder
         self.truth = folder / "truth"
         self.exercise = exercise
+        self.sites = sites
         self.settings = Settings(
             data_dir=folder / "data", mqtt_port=free_port(), web_port=free_port(), media_control_port=0, dev=True
         )
@@ -284,7 +294,7 @@ class World:
                 provisioning.create_care_relation(db, account_id=therapist.id, patient_id=patient.id, starts_at=now)
                 kit = provisioning.create_kit(db, organisation_id=clinic.id, name=name, shard=number % 64)
                 devices: list[dict[str, Any]] = []
-                for site, kind in (("thigh_right", "imu6"), ("shank_right", "imu6"), (None, "heart")):
+                for site, kind in (*((site, "imu6") for site in self.sites), (None, "heart")):
                     device_name = f"{name}-{site.partition('_')[0] if site else 'heart'}"
                     made = provisioning.create_device(
                         db, organisation_id=clinic.id, name=device_name, kind=kind, kit_id=kit.id

@@ -113,7 +113,7 @@ def test_the_report_names_the_rest_that_was_added() -> None:
 def test_thirty_elbow_flexions_are_counted_over_a_real_broker(tmp_path: Path) -> None:
     folder = data_folder()
     assert folder is not None
-    with World(tmp_path, exercise="elbow_flexion", sites=("forearm",)) as world:
+    with World(tmp_path, exercise="elbow_flexion", sites=("forearm_right",)) as world:
         world.start_role("broker")
         world.start_role("ingest")
         world.start_simulator(options=["--replay", str(folder / "pt" / "s1e6.npz")])

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,33 @@ def settings(tmp_path: Path) -> Settings:
 def _signals_and_logging_stay_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telerehab.roles.process.signal.signal", lambda *_: None)
     monkeypatch.setattr("telerehab.roles.process.logging.basicConfig", lambda **_: None)
+
+
+Start = Callable[[str, Settings], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Give a way to start roles; they end with the test, whatever became of it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(role: str, settings: Settings) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "telerehab", "serve", "--role", role],
+            cwd=ROOT,
+            env={**os.environ, **settings.as_environment()},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def all_jobs(database: Database) -> list[Job]:
@@ -74,7 +101,7 @@ def test_no_role_starts_on_a_database_of_another_version(
     assert "run `telerehab migrate`" in caplog.text
 
 
-def test_the_broker_says_plainly_that_its_port_is_taken(settings: Settings) -> None:
+def test_the_broker_says_plainly_that_its_port_is_taken(settings: Settings, start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start("broker", settings.model_copy(update={"mqtt_port": port}))
@@ -85,7 +112,7 @@ def test_the_broker_says_plainly_that_its_port_is_taken(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("role", ["jobs", "ingest"])
-def test_a_role_ends_well_on_sigterm_and_takes_its_row_away(settings: Settings, role: str) -> None:
+def test_a_role_ends_well_on_sigterm_and_takes_its_row_away(settings: Settings, start: Start, role: str) -> None:
     database = open_database(settings)
     process = start(role, settings)
     deadline_s = time.monotonic() + 20
@@ -104,14 +131,3 @@ def test_a_role_ends_well_on_sigterm_and_takes_its_row_away(settings: Settings, 
 def beating_roles(database: Database) -> list[str]:
     with reading(database.main) as db:
         return [worker.role for worker in db.exec(select(Worker))]
-
-
-def start(role: str, settings: Settings) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "telerehab", "serve", "--role", role],
-        cwd=ROOT,
-        env={**os.environ, **settings.as_environment()},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
