@@ -34,7 +34,7 @@ N: Final = live_frame.N_SAMPLES_PER_TICK
 TICKS_MAX: Final = 6  # per call: the regular one, and some to catch up: no sample is skipped that came late
 LAG_MAX_SAMPLES: Final = 500  # older is not shown anyway
 GAP_TICKS: Final = 2  # the engine bridges one missing tick, so a jump shows it two
-SLACK_TICKS: Final = 20  # samples that stay behind for so long are skipped
+SLACK_TICKS: Final = 20
 CALM_PHASES: Final = (Phase.WAITING_STILL, Phase.CALIBRATING, Phase.READY, Phase.PAUSED_NOT_READY_POSE)
 SENSOR_LOST_US: Final = 2_000_000
 HEART_RATE_AGE_MAX_US: Final = 10_000_000
@@ -90,7 +90,7 @@ class LiveSlots:
         self._cursor = np.full(capacity, _NOT_STARTED, np.int64)  # index after the last sample that the engine has had
         self._blank_until = np.zeros(capacity, np.int64)  # samples before this index are a gap, whatever the grid holds
         self._slack = np.full(capacity, N, np.int64)  # fewest samples that stayed behind, lately
-        self._slack_ticks = 0
+        self._slack_ticks = np.zeros(capacity, np.int64)
         self._already_stored = np.zeros(capacity, np.int64)  # repetitions counted before the slot was joined
         self._angle_deg = np.full((N, capacity), np.nan, np.float32)
         self._target_deg = np.full((capacity, 2), np.nan)
@@ -220,15 +220,14 @@ class LiveSlots:
         return ended
 
     def _skip_slack(self) -> None:
-        """Skip the samples that stay behind at every tick, where nobody moves."""
+        """Skip the samples that have stayed behind at every tick for two seconds, as soon as nobody moves."""
         is_moving_on = self._is_joined & (self._cursor != _NOT_STARTED)
         self._slack = np.minimum(self._slack, np.where(is_moving_on, self._newest() - self._cursor, 0))
         self._slack_ticks += 1
-        if self._slack_ticks >= SLACK_TICKS:
-            is_calm = np.isin(self.engine.phase, CALM_PHASES)
-            self._cursor += np.where(is_moving_on & is_calm & (self._slack < N), self._slack, 0)
-            self._slack_ticks = 0
-            self._slack[:] = N
+        is_due = (self._slack_ticks >= SLACK_TICKS) & np.isin(self.engine.phase, CALM_PHASES)
+        self._cursor += np.where(is_due & is_moving_on & (self._slack < N), self._slack, 0)
+        self._slack[is_due] = N
+        self._slack_ticks[is_due] = 0
 
     def _move(self, lag_max_samples: int) -> list[EndedRepetition] | None:
         """Move the slots that have ten samples by one tick; None when there is none."""
