@@ -12,16 +12,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
-from devices.effects import BlockKey, SequenceRun, StepEffects
+from devices.effects import BlockKey, StepEffects
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
+from telerehab.hot_reads import table_of
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,6 @@ QUEUE_MAX_ROWS: Final = 20_000
 RETRY_DELAY_S: Final = 0.5
 
 Rows = list[dict[str, Any]]
-
-
-class StoredClockFit(NamedTuple):
-    """Server time = `a_us + b * device time` of one boot."""
-
-    device: str
-    boot: int
-    a_us: float
-    b: float
-    rmse_us: float
 
 
 class HotStore:
@@ -204,68 +195,6 @@ class HotStore:
         return [key for effects in groups for key in _keys(effects) if key not in left_out]
 
 
-def read_sequence_runs(db: Session) -> list[SequenceRun]:
-    """Return the stored blocks of all streams as runs without holes, in order of their key.
-
-    The database does the counting: one row comes back per run, however many blocks there are.
-    """
-    block = _table(Block).c
-    rank = sa.func.row_number().over(partition_by=(block.device, block.boot, block.stream), order_by=block.sequence)
-    island = (block.sequence - rank).label("island")
-    numbered = sa.select(block.device, block.boot, block.stream, block.sequence, island).subquery()
-    key = (numbered.c.device, numbered.c.boot, numbered.c.stream)
-    runs = (
-        sa.select(*key, sa.func.min(numbered.c.sequence), sa.func.max(numbered.c.sequence) + 1)
-        .group_by(*key, numbered.c.island)
-        .order_by(*key, sa.func.min(numbered.c.sequence))
-    )
-    return [SequenceRun(*row) for row in db.connection().execute(runs)]
-
-
-def read_lost_gaps(db: Session) -> list[SequenceRun]:
-    """Return the holes that were closed without data: the watermark passes them."""
-    table = _table(Gap)
-    statement = sa.select(
-        table.c.device, table.c.boot, table.c.stream, table.c.start_sequence, table.c.stop_sequence
-    ).where(table.c.closed_at_us.is_not(None), table.c.cause != "filled")
-    return [SequenceRun(*row) for row in db.connection().execute(statement)]
-
-
-def read_newest_clock_fits(db: Session) -> list[StoredClockFit]:
-    """Return the newest fit of every boot."""
-    table = _table(ClockFit)
-    newest = (
-        sa.select(table.c.device, table.c.boot, sa.func.max(table.c.from_us).label("from_us"))
-        .group_by(table.c.device, table.c.boot)
-        .subquery()
-    )
-    statement = sa.select(table.c.device, table.c.boot, table.c.a_us, table.c.b, table.c.rmse_us).join(
-        newest,
-        sa.and_(table.c.device == newest.c.device, table.c.boot == newest.c.boot, table.c.from_us == newest.c.from_us),
-    )
-    return [StoredClockFit(*row) for row in db.connection().execute(statement)]
-
-
-def read_device_reports(db: Session) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Return (meta, state), as the device said them last, of every device."""
-    table = _table(DeviceReport)
-    return {
-        device: (meta, state)
-        for device, meta, state in db.connection().execute(sa.select(table.c.device, table.c.meta, table.c.state))
-    }
-
-
-def read_blocks(db: Session, *, device: str, received_from_us: int) -> Iterator[bytes]:
-    """Yield the frames of a device that arrived since a moment, ordered by boot, stream and sequence."""
-    table = _table(Block)
-    statement = (
-        sa.select(table.c.payload)
-        .where(table.c.device == device, table.c.received_us >= received_from_us)
-        .order_by(table.c.boot, table.c.stream, table.c.sequence)
-    )
-    yield from db.connection().execute(statement).scalars()
-
-
 def count_rows(effects: StepEffects) -> int:
     """Return how many rows a step wants kept."""
     return (
@@ -357,17 +286,10 @@ _ROWS_OF: Final[Mapping[str, Callable[[StepEffects], Rows]]] = MappingProxyType(
 )
 
 
-def _table(model: type[SQLModel]) -> sa.Table:
-    """Return the table behind a model: rows here are plain values, never objects."""
-    table = sa.inspect(model).local_table
-    assert isinstance(table, sa.Table)
-    return table
-
-
 def _insert_or_ignore(dialect: str, model: type[SQLModel]) -> sa.Executable:
     """Return the statement that leaves a row alone that is already there."""
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return make(_table(model)).on_conflict_do_nothing()
+    return make(table_of(model)).on_conflict_do_nothing()
 
 
 def _insert_or_replace(
@@ -375,7 +297,7 @@ def _insert_or_replace(
 ) -> sa.Executable:
     """Return the statement that writes `changed` into the row with this key, or makes the row."""
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(_table(model))
+    statement = make(table_of(model))
     return statement.on_conflict_do_update(
         index_elements=list(key), set_={name: statement.excluded[name] for name in changed}
     )

@@ -19,6 +19,7 @@ from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import Repetition
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.hot_reads import table_of
 from telerehab.live_places import Places, read_places
 from telerehab.live_slots import EndedRepetition
 
@@ -148,10 +149,10 @@ def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> No
     if not ended:
         return
     make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
-    table = sa.inspect(Repetition).local_table
-    assert isinstance(table, sa.Table)
     with writing(engine, owner=OWNER) as db:
-        db.connection().execute(make(table).on_conflict_do_nothing(), [_row(repetition) for repetition in ended])
+        db.connection().execute(
+            make(table_of(Repetition)).on_conflict_do_nothing(), [_row(repetition) for repetition in ended]
+        )
 
 
 def _row(repetition: EndedRepetition) -> dict[str, Any]:

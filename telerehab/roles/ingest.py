@@ -18,14 +18,14 @@ from telerehab.clock import Clock, SystemClock, utc_now
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
-from telerehab.hot_store import (
-    HotStore,
+from telerehab.hot_reads import (
     read_blocks,
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
     read_sequence_runs,
 )
+from telerehab.hot_store import HotStore
 from telerehab.live_grid import FEW_PROBES
 from telerehab.live_pipeline import LivePipeline
 from telerehab.live_places import Places, read_places, read_stored_repetitions
