@@ -61,7 +61,7 @@ def role_child(
     """Return the child that runs one role with these settings."""
     return Child(
         name=role,
-        arguments=(sys.executable, "-m", "telerehab", "serve", "--role", role),
+        arguments=(sys.executable, "-m", "telerehab.roles", role),
         environment=settings.as_environment(),
         is_ready=is_ready,
         output=output,

@@ -40,7 +40,7 @@ class DemoProcess:
 
     def pid_of(self, name: str) -> int:
         """Return the process id of a role or helper program as it is now."""
-        wanted = {"simulator": ["firmware_sim"], "homes": ["telerehab.demo.homes"]}.get(name, ["--role", name])
+        wanted = {"simulator": ["firmware_sim"], "homes": ["telerehab.demo.homes"]}.get(name, ["telerehab.roles", name])
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if all(word in child.cmdline() for word in wanted):

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from enum import StrEnum
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,10 @@ import typer
 
 from telerehab.cli.output import ExitCode, fail, say
 from telerehab.db.migrate import upgrade
+from telerehab.roles import Role
+from telerehab.roles.__main__ import run_role
 from telerehab.settings import Settings, load_settings
 from telerehab.supervision import Supervisor, role_child
-
-
-class Role(StrEnum):
-    """What one process of the application runs; the order in which they start."""
-
-    BROKER = "broker"
-    INGEST = "ingest"
-    MEDIA = "media"
-    WEB = "web"
-    JOBS = "jobs"
 
 
 def serve(
@@ -40,7 +31,7 @@ def serve(
         _check_readable(tls_cert, tls_key)
         settings = settings.model_copy(update={"tls_certificate": tls_cert, "tls_key": tls_key})
     if role is not None:
-        raise SystemExit(import_module(f"telerehab.roles.{role}").run(settings))
+        raise SystemExit(run_role(role, settings))
     if settings.scheme == "http" and not (dev or settings.dev):
         fail(
             "Browsers need HTTPS for camera and login: give --tls-cert and --tls-key, "
@@ -61,7 +52,7 @@ def _check_readable(certificate: Path | None, key: Path | None) -> None:
             fail(f"The file {path} cannot be read: {error.strerror}.", ExitCode.USAGE)
 
 
-async def _run_all(settings: Settings, roles: list[Role]) -> int:
+async def _run_all(settings: Settings, roles: Sequence[str]) -> int:
     """Run the roles until a signal comes, or until one of them stays down."""
     await asyncio.to_thread(upgrade, settings)
     told_to_stop = asyncio.Event()

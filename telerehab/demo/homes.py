@@ -11,7 +11,6 @@ import logging
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sessions.media.compat import gather_on
 from telerehab.demo.home_video import HomeVideo
+from telerehab.demo.homes_plan import Home, HomesPlan
 from telerehab.demo.portal import Portal, enter
 
 PING_S: Final = 1.0
@@ -29,40 +29,6 @@ REPLY_TIMEOUT_S: Final = 10.0
 RECONNECT_S: Final = 1.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Home:
-    """One simulated home."""
-
-    name: str
-    host: str
-    token: str
-    pose_file: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HomesPlan:
-    """What the homes need to know."""
-
-    address: str
-    port: int
-    authority: str | None
-    live_session: UUID
-    media_address: str
-    homes: tuple[Home, ...]
-
-    def to_json(self) -> str:
-        """Return the plan as text."""
-        return json.dumps(asdict(self), default=str)
-
-    @classmethod
-    def from_json(cls, text: str) -> "HomesPlan":
-        """Read a plan. Raises ValueError, TypeError or KeyError on another text."""
-        fields = json.loads(text)
-        fields["homes"] = tuple(Home(**home) for home in fields["homes"])
-        fields["live_session"] = UUID(fields["live_session"])
-        return cls(**fields)
 
 
 class ReplacedError(Exception):

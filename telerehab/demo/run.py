@@ -24,17 +24,17 @@ from telerehab.demo.certificates import Certificates, make_certificates
 from telerehab.demo.clinic import CLINIC_HOST, Clinic, DemoHome, home_host, make_clinic
 from telerehab.demo.errors import NoNetworkAddressError, NotReadyError, PagesMissingError, PortTakenError
 from telerehab.demo.folder import demo_folder
-from telerehab.demo.homes import Home, HomesPlan
+from telerehab.demo.homes_plan import Home, HomesPlan
 from telerehab.demo.observer import Observer
 from telerehab.demo.portal import Portal, create_live_session, enter, open_training_session
 from telerehab.demo.report import DemoReport, HomeReport, ProcessReport, report_home
 from telerehab.errors import ChildFailedError
+from telerehab.roles import Role
 from telerehab.settings import Settings
 from telerehab.supervision import Child, Supervisor, role_child
 from telerehab.web.pages import missing_pages
 
 LOOPBACK: Final = "127.0.0.1"
-ROLES: Final = ("broker", "ingest", "media", "web", "jobs")
 READY_TIMEOUT_S: Final = 60.0
 SIMULATOR_STOP_S: Final = 20.0
 ANY_EXIT_CODE: Final = frozenset(range(-64, 256))
@@ -85,7 +85,7 @@ async def run_demo(
         await asyncio.to_thread(upgrade, settings)
         database = open_database(settings)
         clinic = await asyncio.to_thread(make_clinic, database, homes=options.homes, now=utc_now(SystemClock()))
-        say(f"Starting {', '.join(ROLES)}")
+        say(f"Starting {', '.join(Role)}")
         try:
             async with _roles(settings, folder) as roles:
                 report = await _run_scene(options, settings, clinic, roles, database, told_to_stop, say, show_links)
@@ -232,10 +232,10 @@ async def _roles(settings: Settings, folder: Path) -> AsyncIterator[Supervisor]:
         role_child(
             settings,
             role,
-            is_ready=(lambda: _is_ready(settings)) if role == "web" else None,
+            is_ready=(lambda: _is_ready(settings)) if role is Role.WEB else None,
             output=folder / f"{role}.log",
         )
-        for role in ROLES
+        for role in Role
     ]
     async with Supervisor(children) as supervisor:
         try:

@@ -172,7 +172,7 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
 
 def test_a_role_gets_its_settings_as_environment(tmp_path: Path) -> None:
     child = role_child(Settings(data_dir=tmp_path, mqtt_port=1884), "ingest")
-    assert child.arguments == (sys.executable, "-m", "telerehab", "serve", "--role", "ingest")
+    assert child.arguments == (sys.executable, "-m", "telerehab.roles", "ingest")
     assert child.environment["TELEREHAB_MQTT_PORT"] == "1884"
 
 
