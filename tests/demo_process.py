@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 90
 END_TIMEOUT_S = 60
 

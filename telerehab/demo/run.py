@@ -121,7 +121,7 @@ async def _run_scene(
         usage.begin(children)
         watching = asyncio.create_task(observer.run())
         show_links(_links(settings, clinic))
-        say("Scene: four homes train a seated knee extension; the therapist sees each one move. Ctrl-C ends it.")
+        say(scene_caption(len(clinic.homes)))
         await _wait_for_the_end(options.seconds, told_to_stop, roles)
         say("Ending: the homes stop, what is still on the way is stored")
         processes = usage.end()
@@ -137,6 +137,18 @@ async def _run_scene(
         processes=processes,
         restarts=roles.restart_counts(),
     )
+
+
+def scene_caption(homes: int) -> str:
+    """Say what there is to see.
+
+    Examples
+    --------
+    >>> scene_caption(1)
+    'Scene: one home trains a seated knee extension; the therapist sees how well. Ctrl-C ends it.'
+    """
+    who, how = ("one home trains", "how well") if homes == 1 else (f"{homes} homes train", "how well each one moves")
+    return f"Scene: {who} a seated knee extension; the therapist sees {how}. Ctrl-C ends it."
 
 
 class ProcessUsage:

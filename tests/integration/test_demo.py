@@ -1,5 +1,7 @@
 """The demonstration as a person runs it: it starts, accounts for every block, ends, and says plainly what is wrong."""
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.demo_process import END_TIMEOUT_S, free_port, running_demo
+from tests.demo_process import END_TIMEOUT_S, ROOT, free_port, running_demo
 from tests.netns import namespace
 
 
@@ -44,7 +46,6 @@ def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) 
 def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
     with namespace() as prefix, running_demo(tmp_path, "--homes", "2", "--for", "15", prefix=prefix) as demo:
         report = demo.wait(END_TIMEOUT_S)
-        assert "publishing" not in demo.logs() or report
     assert report["is_whole"], report
 
 
@@ -104,3 +105,20 @@ def test_what_the_therapist_sees_is_at_most_300_ms_old(tmp_path: Path) -> None:
         with running_demo(tmp_path / str(run), "--for", "60") as demo:
             ages_ms.append(demo.wait(END_TIMEOUT_S)["age_ms"]["age_p95_ms"])
     assert sorted(ages_ms)[1] <= 300, ages_ms
+
+
+def test_a_missing_build_is_one_plain_sentence(tmp_path: Path) -> None:
+    for package in ("telerehab", "analytics", "devices", "sessions"):
+        left_out = shutil.ignore_patterns("node_modules", "static", "client", "__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=left_out)
+    result = subprocess.run(
+        [sys.executable, "-m", "telerehab", "demo", "--port", str(free_port())],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT_S,
+        check=False,
+    )
+    assert result.returncode == 3
+    assert result.stderr == "The page enter.html is not built; run `make install` once.\n"
