@@ -8,6 +8,7 @@ from telerehab.cli.bench import bench
 from telerehab.cli.demo import demo
 from telerehab.cli.migrate import migrate
 from telerehab.cli.output import ExitCode, say
+from telerehab.cli.people import device, patient, user
 from telerehab.cli.serve import serve
 from telerehab.cli.simulate import simulate
 from telerehab.errors import TelerehabError
@@ -23,6 +24,9 @@ app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(simulate)
 app.command()(migrate)
 app.command()(bench)
+app.add_typer(user, name="user")
+app.add_typer(patient, name="patient")
+app.add_typer(device, name="device")
 
 
 def main() -> None:
