@@ -1,0 +1,108 @@
+"""A therapist logs in, pairs a tablet over the telephone, opens a live session, and lets the patient in."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from telerehab.auth.passwords import Passwords
+from telerehab.clock import SystemClock, utc_now
+from telerehab.db import provisioning
+from telerehab.db.engine import open_database, writing
+from telerehab.db.migrate import upgrade
+from telerehab.settings import Settings
+from tests.browser.chromium import chromium
+from tests.browser.rooms import wait_for, wait_until_frames_grow
+from tests.demo_process import free_port
+
+EMAIL, PASSWORD = "therapist@clinic.example", "correct horse battery"
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """The whole application, as `telerehab serve` runs it, with one therapist and one patient."""
+    settings = Settings(
+        data_dir=tmp_path, mqtt_port=free_port(), web_port=free_port(), public_hosts=["*.localhost"], dev=True
+    )
+    upgrade(settings)
+    database = open_database(settings)
+    with writing(database.main, owner="web") as db:
+        clinic = provisioning.create_organisation(db, name="clinic")
+        therapist = provisioning.create_account(
+            db,
+            organisation_id=clinic.id,
+            email=EMAIL,
+            display_name="Mette",
+            password_hash=Passwords(memory_cost_kib=1024).hash(PASSWORD),
+        )
+        patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name="Else Juhl")
+        provisioning.create_care_relation(
+            db, account_id=therapist.id, patient_id=patient.id, starts_at=utc_now(SystemClock())
+        )
+    database.close()
+    log = (tmp_path / "serve.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "telerehab", "serve", "--dev"],
+        env={**os.environ, **settings.as_environment()},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        yield settings.web_port
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+        log.close()
+        said = (tmp_path / "serve.log").read_text(errors="replace")
+        assert not [secret for secret in (PASSWORD, EMAIL, "Else Juhl") if secret in said]
+
+
+def open_when_served(page: Page, address: str) -> None:
+    def is_served() -> bool:
+        try:
+            page.goto(address)
+        except Error as error:
+            if "ERR_CONNECTION_REFUSED" not in error.message:
+                raise
+            return False
+        return True
+
+    wait_for("the pages", is_served, page)
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(150)
+def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
+    with chromium() as browser:
+        therapist, tablet = browser.new_context().new_page(), browser.new_context().new_page()
+        open_when_served(therapist, f"http://clinic.localhost:{port}/enter")
+        therapist.locator('input[type="email"]').fill(EMAIL)
+        therapist.locator('input[type="password"]').fill(PASSWORD)
+        therapist.locator('[data-action="log-in"]').click()
+        therapist.wait_for_url("**/therapist*")
+
+        therapist.locator('[data-action="pairing-code"]').click()
+        digits = re.sub(r"\D", "", therapist.locator("strong.code").inner_text())
+        assert len(digits) == 6
+        tablet.goto(f"http://home.localhost:{port}/enter")
+        tablet.locator("input.code").fill(digits)
+        tablet.locator('[data-action="pair"]').click()
+        tablet.wait_for_url("**/patient*")
+
+        therapist.locator('input[type="checkbox"]').check()
+        therapist.locator('[data-action="create"]').click()
+        tablet.locator('[data-action="start"]').click(timeout=20_000)
+        therapist.locator('[data-action="admit"]').first.click(timeout=20_000)
+        wait_for("the training screen", lambda: tablet.locator('[data-action="pause"]').count() == 1, tablet)
+        wait_until_frames_grow(therapist, slots=["video-0"])
+
+        therapist.locator('[data-action="camera"]').click()
+        wait_until_frames_grow(tablet, slots=["video-0"])
+        therapist.locator('[data-action="end"]').click()
+        therapist.locator('[data-action="end-yes"]').click()
+        wait_for("the receipt", lambda: tablet.locator('[data-action="receipt-done"]').count() == 1, tablet)
