@@ -1,4 +1,4 @@
-"""The running live sessions of one worker: seats, slots, focus, private talk, help, grace timers, event sequence.
+"""The running live sessions of one worker: seats, slots, focus, talk, help, pauses, grace timers, event sequence.
 
 Pure: time comes in as an `Instant`, and what has to happen outside (rows, events, closed seats) is collected and taken
 by the shell with `take_changes`. Which source belongs into which slot is not a command but a value, `bindings`: the
@@ -43,6 +43,8 @@ class Participant:
     admitted_at_us: int | None = None
     left_at_us: int | None = None
     help_since_us: int | None = None
+    paused_since_us: int | None = None
+    """The patient rests; the live session goes on."""
     connection: str | None = None
     """The socket that holds the seat; a newer one takes it over."""
     heartbeat_ns: int | None = None
@@ -256,9 +258,10 @@ class LiveRoom:
             raise NotAllowedError(f"the live session is {self.state}")
         let_in = participant.role is Role.THERAPIST or self.options.auto_admit or participant.admitted_at_us is not None
         event = ParticipantEvent.JOIN_ADMITTED if let_in else ParticipantEvent.JOIN
+        self._move(participant_id, event, now)
         self._put(
             replace(
-                participant,
+                self.participant(participant_id),
                 connection=connection,
                 heartbeat_ns=now.monotonic_ns,
                 dropped_ns=None,
@@ -266,7 +269,6 @@ class LiveRoom:
                 link=Link.GOOD,
             )
         )
-        self._move(participant_id, event, now)
         if participant.role is Role.THERAPIST:
             self._move_live_session(LiveSessionEvent.THERAPIST_JOINED, now)
 
@@ -311,12 +313,17 @@ class LiveRoom:
 
     def set_help(self, participant_id: UUID, *, on: bool, now: Instant) -> None:
         """Ask for help or take it back; also from the waiting room."""
-        participant = self.participant(participant_id)
-        if participant.state not in PRESENT:
-            raise NotJoinedError("join first")
+        participant = self._require_present(participant_id)
         if on != (participant.help_since_us is not None):
             self._put(replace(participant, help_since_us=now.utc_us if on else None))
             self._happen("help", now, participant=str(participant_id), on=on)
+
+    def set_pause(self, participant_id: UUID, *, on: bool, now: Instant) -> None:
+        """Rest, or go on; measuring, pictures and voices go on meanwhile."""
+        participant = self._require_present(participant_id)
+        if on != (participant.paused_since_us is not None):
+            self._put(replace(participant, paused_since_us=now.utc_us if on else None))
+            self._happen("pause", now, participant=str(participant_id), on=on)
 
     def write_text(self, participant_id: UUID, text: str, *, now: Instant) -> None:
         """Write to the therapist, or as the therapist to all or to the one talked to."""
@@ -421,6 +428,12 @@ class LiveRoom:
             return [p for p in others if p.role is not Role.THERAPIST]
         return sorted(others, key=lambda p: p.role is not Role.THERAPIST)
 
+    def _require_present(self, participant_id: UUID) -> Participant:
+        participant = self.participant(participant_id)
+        if participant.state not in PRESENT:
+            raise NotJoinedError("join first")
+        return participant
+
     def _require_therapist(self, participant_id: UUID) -> None:
         if self.require_seat(participant_id).role is not Role.THERAPIST:
             raise NotAllowedError("the therapist alone may do this")
@@ -453,6 +466,8 @@ class LiveRoom:
         self._happen("participant", now, participant=str(participant_id), state=state.value)
         if is_gone and before.help_since_us is not None:
             self._happen("help", now, participant=str(participant_id), on=False)
+        if is_gone and before.paused_since_us is not None:
+            self._happen("pause", now, participant=str(participant_id), on=False)
         if is_gone and participant_id == self.talk_to:
             self.talk_to = None  # or nobody would hear the therapist
             self._happen("talk_to", now, participant=None)
@@ -545,6 +560,7 @@ def _without_connection(participant: Participant, *, left_at_us: int | None) -> 
         dropped_ns=None,
         left_at_us=left_at_us,
         help_since_us=None,
+        paused_since_us=None,
         publishes_audio=False,
         publishes_video=False,
     )
@@ -560,6 +576,7 @@ def _describe(participant: Participant) -> dict[str, object]:
         "link": participant.link.value,
         "publishes": {"audio": participant.publishes_audio, "video": participant.publishes_video},
         "help_since_us": participant.help_since_us,
+        "paused_since_us": participant.paused_since_us,
     }
 
 

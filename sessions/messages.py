@@ -124,6 +124,14 @@ class Help(ChannelMessage):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pause(ChannelMessage):
+    """Rest, or go on."""
+
+    type: ClassVar[str] = "pause"
+    on: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Text(ChannelMessage):
     """Write something."""
 
@@ -239,6 +247,7 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
     "focus": _Shape(make=Focus, fields={"participant": _or_none(_uuid)}),
     "talk_to": _Shape(make=TalkTo, fields={"participant": _or_none(_uuid)}),
     "help": _Shape(make=Help, fields={"on": _boolean}),
+    "pause": _Shape(make=Pause, fields={"on": _boolean}),
     "text": _Shape(make=Text, fields={"text": _string(1, TEXT_MAX_CHARS)}),
     "quality_report": _Shape(
         make=QualityReport,

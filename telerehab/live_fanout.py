@@ -363,7 +363,6 @@ class LiveFanout:
         training = None
         if participant["role"] == "patient" and patient_id is not None:
             training = self._directory.training_of(UUID(patient_id), live_session)
-        help_since_us = participant["help_since_us"]
         return {
             "id": participant["id"],
             "role": participant["role"],
@@ -373,7 +372,8 @@ class LiveFanout:
             "publishes": participant["publishes"],
             "patient_id": patient_id,
             "training_session": None if training is None else training.describe(),
-            "help_since": None if help_since_us is None else from_us(help_since_us).isoformat(),
+            "help_since": _iso_or_none(participant["help_since_us"]),
+            "paused_since": _iso_or_none(participant["paused_since_us"]),
         }
 
     def _refresh(self, channel: _Channel) -> None:
@@ -631,6 +631,10 @@ class LiveFanout:
         return task
 
 
+def _iso_or_none(at_us: int | None) -> str | None:
+    return None if at_us is None else from_us(at_us).isoformat()
+
+
 def _to_command(message: messages.ChannelMessage) -> dict[str, Any]:
     """Return the worker's command for a page's message."""
     match message:
@@ -646,7 +650,7 @@ def _to_command(message: messages.ChannelMessage) -> dict[str, Any]:
             | messages.TalkTo(participant=chosen)
         ):
             fields = {"participant": None if chosen is None else str(chosen)}
-        case messages.Help(on=on):
+        case messages.Help(on=on) | messages.Pause(on=on):
             fields = {"on": on}
         case messages.Text(text=text):
             fields = {"text": text}

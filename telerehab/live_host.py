@@ -253,6 +253,8 @@ class LiveHost:
                 room.set_talk_to(me, chosen, now=now)
             case protocol.Help(on=on):
                 room.set_help(me, on=on, now=now)
+            case protocol.Pause(on=on):
+                room.set_pause(me, on=on, now=now)
             case protocol.Text(text=text):
                 room.write_text(me, text, now=now)
             case protocol.End():

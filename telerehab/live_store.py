@@ -23,7 +23,7 @@ from telerehab.db import tables
 from telerehab.db.engine import Database, reading, writing
 
 OWNER: Final = "media"
-_REMEMBERED_KINDS: Final = ("created", "focus", "talk_to", "help")
+_REMEMBERED_KINDS: Final = ("created", "focus", "talk_to", "help", "pause")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,11 +231,7 @@ def _restore(
     """Make the live session from its rows; what no row holds is in its events."""
     created = next((event.data for event in events if event.kind == "created"), {})
     order = {participant_id: number for number, participant_id in enumerate(created.get("participants", ()))}
-    help_since_us = {
-        event.data["participant"]: to_us(event.at) if event.data["on"] else None
-        for event in events
-        if event.kind == "help"
-    }
+    help_since_us, paused_since_us = _read_since_us(events, "help"), _read_since_us(events, "pause")
     participants = [
         Participant(
             id=person.id,
@@ -246,6 +242,7 @@ def _restore(
             admitted_at_us=None if person.admitted_at is None else to_us(person.admitted_at),
             left_at_us=None if person.left_at is None else to_us(person.left_at),
             help_since_us=help_since_us.get(str(person.id)),
+            paused_since_us=paused_since_us.get(str(person.id)),
         )
         for person in sorted(people, key=lambda person: (order.get(str(person.id), len(order)), str(person.id)))
     ]
@@ -263,6 +260,15 @@ def _restore(
         focus=_last_choice(events, "focus"),
         talk_to=_last_choice(events, "talk_to"),
     )
+
+
+def _read_since_us(events: Sequence[tables.LiveEvent], kind: str) -> dict[str, int | None]:
+    """Return, by participant, since when a switch (`on`: true or false) has been on; None where it is off."""
+    return {
+        event.data["participant"]: to_us(event.at) if event.data["on"] else None
+        for event in events
+        if event.kind == kind
+    }
 
 
 def _last_choice(events: Sequence[tables.LiveEvent], kind: str) -> UUID | None:

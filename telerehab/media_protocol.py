@@ -134,6 +134,13 @@ class Help(_Strict):
     on: bool
 
 
+class Pause(_Strict):
+    """Rest, or go on."""
+
+    type: Literal["pause"]
+    on: bool
+
+
 class Text(_Strict):
     """Write something."""
 
@@ -180,6 +187,7 @@ Command = Annotated[
     | Focus
     | TalkTo
     | Help
+    | Pause
     | Text
     | End
     | Heartbeat,

@@ -225,17 +225,27 @@ def test_the_therapist_may_choose_another_source_for_a_slot(open_group: Group) -
         group.room.choose_source(ANNA, "video-0", BENT)
 
 
-def test_help_is_told_once_also_from_the_waiting_room_and_ends_with_the_leaving(group: Group) -> None:
+@pytest.mark.parametrize("kind", ["help", "pause"])
+def test_help_and_pause_are_told_once_also_from_the_waiting_room_and_end_with_the_leaving(
+    group: Group, kind: str
+) -> None:
+    switch = group.room.set_help if kind == "help" else group.room.set_pause
+
+    def since_us() -> int | None:
+        anna = group.room.participant(ANNA)
+        return anna.help_since_us if kind == "help" else anna.paused_since_us
+
     group.join(METTE, ANNA)
     group.take()
-    group.room.set_help(ANNA, on=True, now=group.now)
-    group.room.set_help(ANNA, on=True, now=group.now)
-    assert group.take() == [("help", {"participant": str(ANNA), "on": True})]
-    assert group.room.participant(ANNA).help_since_us == group.now.utc_us
+    switch(ANNA, on=True, now=group.now)
+    switch(ANNA, on=True, now=group.now)
+    assert group.take() == [(kind, {"participant": str(ANNA), "on": True})]
+    assert since_us() == group.now.utc_us
     group.room.leave(ANNA, now=group.now)
-    assert ("help", {"participant": str(ANNA), "on": False}) in group.take()
+    assert (kind, {"participant": str(ANNA), "on": False}) in group.take()
+    assert since_us() is None
     with pytest.raises(NotJoinedError):
-        group.room.set_help(ANNA, on=True, now=group.now)
+        switch(ANNA, on=True, now=group.now)
 
 
 def test_the_therapists_text_goes_to_the_one_talked_to(open_group: Group) -> None:
@@ -458,6 +468,7 @@ def test_the_version_rises_with_everything_a_snapshot_shows(open_group: Group) -
         lambda: group.room.set_focus(METTE, ANNA, now=group.now),
         lambda: group.room.set_talk_to(METTE, ANNA, now=group.now),
         lambda: group.room.set_help(ANNA, on=True, now=group.now),
+        lambda: group.room.set_pause(ANNA, on=True, now=group.now),
         lambda: group.room.choose_source(METTE, "video-0", None),
         lambda: group.room.drop(ANNA, connection="first", now=group.now),
         lambda: group.wait(61, beating=(METTE,)),
@@ -491,6 +502,7 @@ def test_a_patient_reads_of_the_therapist_and_self_only_and_never_of_focus(open_
     ("kind", "data", "anna", "bent"),
     [
         ("help", {"participant": str(ANNA), "on": True}, True, False),
+        ("pause", {"participant": str(ANNA), "on": True}, True, False),
         ("participant", {"participant": str(METTE), "state": "left"}, True, True),
         ("text", {"participant": str(METTE), "to": None, "text": "x"}, True, True),
         ("text", {"participant": str(METTE), "to": str(ANNA), "text": "x"}, True, False),

@@ -204,6 +204,10 @@ async def test_help_and_private_talk_reach_whom_they_concern(tmp_path: Path, tem
             seats = [(await page.ask("join", live_session))["participant"] for page in (therapist, anna, bent)]
             await anna.ask("help", live_session, on=True)
             await until(lambda: therapist.participant("patient").get("help_since"), what="help seen")
+            await anna.ask("pause", live_session, on=True)
+            await until(lambda: therapist.participant("patient").get("paused_since"), what="pause seen")
+            await anna.ask("pause", live_session, on=False)
+            await until(lambda: therapist.participant("patient").get("paused_since") is None, what="goes on")
             await therapist.ask("talk_to", live_session, participant=seats[1])
             await therapist.ask("focus", live_session, participant=seats[1])
             await therapist.ask("text", live_session, text="kun til dig")
@@ -214,7 +218,7 @@ async def test_help_and_private_talk_reach_whom_they_concern(tmp_path: Path, tem
             await therapist.ask("talk_to", live_session, participant=None)
             await until(lambda: slot_of(bent, "audio-0") == seats[0], what="heard again")
             assert texts_of(bent) == []
-            assert not [event for event in bent.events if event["kind"] in ("help", "focus", "talk_to")]
+            assert not [event for event in bent.events if event["kind"] in ("help", "pause", "focus", "talk_to")]
             assert seats[1] not in str(bent.states + bent.events)
             viewer = Seat(live_session=live_session, participant=UUID(seats[2]))
             source = Seat(live_session=live_session, participant=UUID(seats[0]))

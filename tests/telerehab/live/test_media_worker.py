@@ -143,7 +143,7 @@ async def test_without_a_worker_the_client_says_so_within_its_deadline(tmp_path:
             await clinic.media.command(uuid4(), None, {"type": "state"}, deadline_s=0.5)
 
 
-async def test_the_next_worker_takes_over_with_seats_order_help_and_focus(tmp_path: Path, template: Path) -> None:
+async def test_the_next_worker_takes_over_with_seats_order_help_pause_and_focus(tmp_path: Path, template: Path) -> None:
     async with open_clinic(tmp_path, template, n_patients=3, with_broker=False) as clinic:
         live_session = await clinic.create_live_session(auto_admit=False)
         people = [UUID(p["id"]) for p in await participants_of(clinic, live_session)]
@@ -153,6 +153,7 @@ async def test_the_next_worker_takes_over_with_seats_order_help_and_focus(tmp_pa
         await clinic.media.command(live_session, therapist, {"type": "admit", "participant": str(anna)})
         await clinic.media.command(live_session, therapist, {"type": "focus", "participant": str(anna)})
         await clinic.media.command(live_session, anna, {"type": "help", "on": True})
+        await clinic.media.command(live_session, anna, {"type": "pause", "on": True})
         before = events_of(clinic, live_session)
         await clinic.workers[0].kill()
         second = await clinic.start_worker()
@@ -163,6 +164,7 @@ async def test_the_next_worker_takes_over_with_seats_order_help_and_focus(tmp_pa
         assert [p["state"] for p in snapshot["participants"]] == ["reconnecting", "reconnecting", "invited", "invited"]
         assert snapshot["focus"] == str(anna)
         assert snapshot["participants"][1]["help_since_us"] is not None
+        assert [p["paused_since_us"] is not None for p in snapshot["participants"]] == [False, True, False, False]
         await clinic.media.command(live_session, anna, {"type": "join", "connection": "new"})
         await clinic.media.command(live_session, bent, {"type": "join", "connection": "new"})
         states = [p["state"] for p in await participants_of(clinic, live_session)]
