@@ -158,7 +158,7 @@ def _read_or_make_key(path: Path) -> bytes:
 
 def _make_key(path: Path) -> None:
     """Write a new key; of several processes that do so at once, one wins and all read its key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

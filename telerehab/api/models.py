@@ -11,9 +11,12 @@ from telerehab.auth.passwords import PASSWORD_MAX_CHARACTERS
 LooseUuid = Annotated[UUID, Field(strict=False)]
 """JSON has no UUID: a string becomes one here, and nothing else does."""
 
-Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX_CHARACTERS)]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
+"""One line of text. PostgreSQL keeps no text with a zero character."""
 AngleDeg = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
 
 

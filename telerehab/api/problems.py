@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -66,7 +66,10 @@ _CODE_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
     {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 )
 MEDIA_TYPE: Final = "application/problem+json"
+FAULTS_MAX: Final = 20
+"""Faults that an answer names: one request may hold thousands."""
 _POLICY_VIOLATION: Final = 1008
+_UNKNOWN_FIELD: Final = "extra_forbidden"
 
 
 def problem_response(
@@ -98,18 +101,19 @@ def response_of(error: RequestRefusedError) -> JSONResponse:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of an app a problem."""
-    app.add_exception_handler(RequestRefusedError, _when_refused)
+    app.add_exception_handler(RequestRefusedError, cast(Any, _when_refused))
     app.add_exception_handler(RequestValidationError, _when_invalid)
     app.add_exception_handler(HTTPException, _when_http)
     app.add_exception_handler(Exception, _when_unexpected)
 
 
-async def _when_refused(connection: HTTPConnection, error: Exception) -> Response:
-    """Answer a refusal; a WebSocket is refused before it is accepted."""
+async def _when_refused(connection: HTTPConnection, error: Exception) -> Response | None:
+    """Answer a refusal; a WebSocket is refused here, before it is accepted, and wants no further answer."""
     assert isinstance(error, RequestRefusedError)
     response = response_of(error)
     if isinstance(connection, WebSocket):
         await refuse_websocket(connection, response)
+        return None
     return response
 
 
@@ -124,8 +128,14 @@ async def refuse_websocket(websocket: WebSocket, response: Response) -> None:
 async def _when_invalid(_request: Request, error: Exception) -> Response:
     """Answer a body, path or query that does not fit: where and what kind, never the value."""
     assert isinstance(error, RequestValidationError)
-    faults = [{"at": ".".join(str(part) for part in fault["loc"]), "kind": fault["type"]} for fault in error.errors()]
+    faults = [_describe_fault(fault) for fault in error.errors()[:FAULTS_MAX]]
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid", extra={"faults": faults})
+
+
+def _describe_fault(fault: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a fault is and of what kind; a field that nobody knows has a name that was sent."""
+    places = fault["loc"][:-1] if fault["type"] == _UNKNOWN_FIELD else fault["loc"]
+    return {"at": ".".join(str(place) for place in places), "kind": fault["type"]}
 
 
 async def _when_http(_request: Request, error: Exception) -> Response:

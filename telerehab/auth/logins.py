@@ -95,6 +95,8 @@ class LoginDesk:
         self._announce_ended = announce_ended
         # Keyed by address *and* what was tried: whoever guesses at an account locks it for nobody but himself.
         self._password_limit = AttemptLimit(burst=5, refill_s=12, clock=clock)
+        # Whoever tries account after account: each attempt costs us a hash. A whole clinic may share an address.
+        self._address_limit = AttemptLimit(burst=50, refill_s=2, clock=clock)
         self._code_limit = AttemptLimit(burst=10, refill_s=30, clock=clock)
 
     def log_in(self, *, email: str, password: str, address: str, replaced_token: str | None) -> OpenedLogin:
@@ -105,11 +107,12 @@ class LoginDesk:
         LoginFailedError
             There is no such account, it has no password, or the password is another.
         TooManyAttemptsError
-            This address has tried this account too often.
+            This address has tried this account, or accounts, too often.
         """
         email = email.strip().lower()
         attempt_key = hashlib.sha256(f"{address}\0{email}".encode()).hexdigest()
         self._password_limit.spend(attempt_key)
+        self._address_limit.spend(address)
         with reading(self._database.main) as db:
             account = db.exec(select(Account).where(col(Account.email) == email)).first()
         password_hash = account.password_hash if account is not None else None

@@ -5,6 +5,7 @@ and writes later fails at once when somebody else has written in between; nothin
 statement that writes a table of another role raises, wherever it comes from: a flush, an ORM statement or a core one.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,13 +116,14 @@ def make_engine(url: str) -> Engine:
 
 
 def _make_folder(database: str | None) -> None:
-    """Make the folder of a SQLite file."""
+    """Make the folder of a SQLite file, and the file itself for its owner only; its WAL takes over the mode."""
     if not database or database == ":memory:":
         raise SettingsError("An SQLite database needs a file: several processes share it")
     try:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+        Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise SettingsError(f"The folder {Path(database).parent} cannot be made: {error.strerror}") from error
+        raise SettingsError(f"The database file {database} cannot be made or written: {error.strerror}") from error
 
 
 def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -14,6 +14,7 @@ from telerehab.db.migrate import is_database_at_head
 from telerehab.roles.process import set_up_logging
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS
+from telerehab.web.connections import BoundedHttpConnection, BoundedWebSocketConnection, allow_many_connections
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def run(settings: Settings) -> int:
     except OSError as error:
         log.error("Cannot listen on %s port %d: %s", settings.web_host, settings.web_port, error.strerror)
         return EXIT_SETTINGS
+    allow_many_connections()
     with listener:
         log.info("serving on %s://%s:%d", settings.scheme, *listener.getsockname()[:2])
         server = uvicorn.Server(_config(settings))
@@ -67,7 +69,8 @@ def _config(settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves our app."""
     return uvicorn.Config(
         create_app(settings),
-        ws="websockets-sansio",
+        http=BoundedHttpConnection,
+        ws=BoundedWebSocketConnection,
         ws_max_size=WS_MAX_BYTES,
         ws_ping_interval=WS_PING_INTERVAL_S,
         ws_ping_timeout=WS_PING_TIMEOUT_S,
