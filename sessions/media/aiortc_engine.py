@@ -30,6 +30,7 @@ TICKS_PER_SECOND: Final = 10
 STALLED_AFTER_NS: Final = 2 * SECOND_NS
 CONNECT_WITHIN_NS: Final = 20 * SECOND_NS  # else the leg is closed
 REPLACE_WITHIN_NS: Final = 10 * SECOND_NS  # after connecting, the old leg closes even if the new one is silent
+MAX_SUBSCRIBE_LEGS: Final = 4  # of one seat, such as one, one more for further slots, and their successors
 CLOSE_WITHIN_S: Final = 5.0
 SETTLE_WITHIN_NS: Final = 2 * SECOND_NS  # after its first packet, a new leg need not have brought every kind
 
@@ -176,6 +177,11 @@ class AiortcEngine:
             raise SdpRefusedError("slots must be named first")
         leg = self._new_leg(seat, LegKind.SUBSCRIBE, media.next_slots)
         answer = await self._answer(seat, leg, sdp)
+        for older in list(media.subscribing):
+            if older.connected_ns is None and set(older.slots) & set(leg.slots):  # asked again before it connected
+                self._end(seat, older)
+        while len(media.subscribing) >= MAX_SUBSCRIBE_LEGS:
+            self._end(seat, media.subscribing[0])
         media.subscribing.append(leg)
         for slot in leg.slots:
             self._show(seat, media, slot)

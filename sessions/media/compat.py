@@ -44,6 +44,7 @@ from sessions.media.packet import MAX_DATAGRAM_BYTES, ExtensionIds, parse_packet
 SUPPORTED_VERSIONS: Final[Mapping[str, str]] = {"aiortc": "1.16.", "aioice": "0.13.", "pylibsrtp": "1."}
 CODEC_NAMES: Final[Mapping[str, str]] = {"audio": "opus", "video": "VP8"}
 MAX_SDP_CHARACTERS: Final = 512 * 1024
+MAX_ANNOUNCED_SSRCS: Final = 32  # in one offer: a browser names two a track
 MAX_UNSENT_BYTES: Final = 256 * 1024  # of one socket: beyond, packets are dropped, never queued
 SOCKET_BUFFER_BYTES: Final = 1024 * 1024  # a stall of the loop, then a burst, must fit
 REPORT_CHUNK_BYTES: Final = 1200
@@ -142,7 +143,8 @@ class ForwardingConnection:
     async def answer(self, sdp: str, *, direction: Direction, slots: Sequence[tuple[Kind, str]] = ()) -> str:
         """Answer an offer; `slots` are kind and stream id of what is sent, in order. Raises SdpRefusedError.
 
-        The client may offer before it gathered candidates: the server's address is enough.
+        The client's candidates are not used, so it may offer before it gathered them: it reaches the server's address,
+        and the server sends to where the client's authenticated checks come from, never to where an offer points.
         """
         self._direction = direction
         for kind, name in slots:
@@ -532,29 +534,19 @@ def _read_offer(
     bundled = [mid for group in media.group if group.semantic == "BUNDLE" for mid in group.items]
     if len(mids) > 1 and sorted(mids) != sorted(str(mid) for mid in bundled):
         raise SdpRefusedError("all m-lines must be bundled")
-    primary = mids.index(str(bundled[0])) if bundled else 0
-    return _with_candidates_of(sdp, primary), [section.rtp.headerExtensions for section in media.media]
+    if sum(len(section.ssrc) for section in media.media) > MAX_ANNOUNCED_SSRCS:
+        raise SdpRefusedError("the offer names too many SSRCs")
+    return _without_candidates(sdp), [section.rtp.headerExtensions for section in media.media]
 
 
-def _with_candidates_of(sdp: str, primary: int) -> str:
-    """Give each m-line the candidates of the one that carries all, as aiortc takes those it reads last.
+def _without_candidates(sdp: str) -> str:
+    """Leave out where the offer says that the peer is: it could name anybody, and we would send checks there.
 
-    Names of multicast DNS are left out: resolving takes a socket and seconds, while the peer finds us anyway.
-    The end of candidates is left out, too: more may follow, and who never connects is closed by time.
+    The end of candidates is left out, too: the peer's own checks tell where it is, and who never connects is closed by
+    time.
     """
-    head, *sections = sdp.replace("\r\n", "\n").split("\nm=")
-    candidates = [
-        line
-        for line in sections[primary].split("\n")
-        if line.startswith("a=candidate:") and ".local " not in line and " udp " in line.lower()
-    ]
-    cleaned = []
-    for section in sections:
-        lines = [line for line in section.split("\n") if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
-        while lines and not lines[-1]:
-            lines.pop()
-        cleaned.append("\r\n".join([*lines, *candidates]))
-    return "\r\nm=".join([head.replace("\n", "\r\n"), *cleaned]) + "\r\n"
+    lines = sdp.replace("\r\n", "\n").split("\n")
+    return "\r\n".join(line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates")))
 
 
 def _settle(

@@ -5,7 +5,7 @@ out is a `Wire`; so a test needs neither network nor clock. All times are monoto
 """
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError
@@ -51,6 +51,9 @@ MAX_SSRCS: Final = 64  # of one connection
 MAX_REPORTS: Final = 31  # of one receiver report
 MAX_MISSING_PACKETS: Final = 200  # in all: their request fits one datagram
 RETRANSMISSIONS_PER_TICK: Final = 100  # to one slot
+MOST_BYTES_PER_S: Final[Mapping[Kind, int]] = {"video": 1_000_000, "audio": 64_000}
+"""Of one published track, some times what pages send; what comes above it would only flood its viewers."""
+BURST_S: Final = 2
 BITRATE_FLOOR_BPS: Final = 300_000  # a busy server must not talk a publisher into mosaic
 SHORTEST_STEP_S: Final = {"video": 1 / 30, "audio": 1 / 50}  # of the time stamp when a slot switches
 
@@ -90,6 +93,7 @@ class ReceiverCounters:
     repaired: int = 0
     duplicates: int = 0
     refused: int = 0
+    flooding: int = 0
     nacks: int = 0
     keyframe_requests: int = 0
 
@@ -174,6 +178,9 @@ class ForwardReceiver:
         self.taps: list[Callable[[Packet, Codec], None]] = []  # see every packet once, in order of arrival
         self._wire = wire
         self._report_ssrc = report_ssrc
+        self._most_bytes_per_s = MOST_BYTES_PER_S[kind]
+        self._bytes_left = BURST_S * self._most_bytes_per_s
+        self._bytes_left_at_ns: int | None = None
         self._sinks: list[ForwardSender] = []
         self._rtx_ssrcs: dict[int, int] = {}
         self._reports: dict[int, _StreamReport] = {}
@@ -210,6 +217,9 @@ class ForwardReceiver:
 
     def take(self, packet: Packet, now_ns: int) -> None:
         """Count, repair and forward one packet."""
+        if not self._is_within_rate(packet, now_ns):
+            self.counters.flooding += 1
+            return
         codec = self.codec
         if codec is None or packet.payload_type not in (codec.payload_type, codec.rtx_payload_type):
             self.counters.refused += 1
@@ -376,6 +386,17 @@ class ForwardReceiver:
             self.counters.nacks += len(due)
             nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=self._report_ssrc, media_ssrc=self.media_ssrc, lost=due)
             self._wire.send_rtcp(bytes(nack))
+
+    def _is_within_rate(self, packet: Packet, now_ns: int) -> bool:
+        """Tell whether the track may bring this packet now (a token bucket)."""
+        left, at_ns = self._bytes_left, self._bytes_left_at_ns
+        if at_ns is not None:
+            most = self._most_bytes_per_s
+            left = min(BURST_S * most, left + (now_ns - at_ns) * most // SECOND_NS)
+        self._bytes_left_at_ns = now_ns
+        size = RTP_HEADER.size + len(packet.payload)
+        self._bytes_left = left - size if left >= size else left
+        return left >= size
 
     def _estimate_bitrate(self, packet: Packet, now_ns: int) -> None:
         if self._estimator is None or packet.abs_send_time is None:

@@ -156,6 +156,12 @@ class Viewer:
     def connection(self) -> ForwardingConnection:
         return self._connection
 
+    async def offer_only(self, engine: AiortcEngine, seat: Seat) -> None:
+        """Have an offer answered, and never take the answer."""
+        await engine.begin_subscribe(seat, self._names)
+        offer = await self._connection.offer([slot_kind(name) for name in self._names])
+        await engine.finish_subscribe(seat, offer)
+
     async def subscribe(self, engine: AiortcEngine, seat: Seat) -> str:
         assert await engine.begin_subscribe(seat, self._names) is None
         offer = await self._connection.offer([slot_kind(name) for name in self._names])

@@ -336,6 +336,20 @@ async def test_who_never_connects_is_closed_in_bounded_time(clip: Clip, monkeypa
         await ghost.close()
 
 
+async def test_a_viewer_that_asks_again_and_again_holds_few_connections() -> None:
+    async with running_engine() as (engine, live_session):
+        seat = new_seat(live_session)
+        viewers = [Viewer(["video-0"]) for _ in range(4)] + [Viewer([f"video-{i}"]) for i in range(1, 8)]
+        media = engine._media(seat)
+        for viewer in viewers[:4]:
+            await viewer.offer_only(engine, seat)
+        assert [leg.slots for leg in media.subscribing] == [("video-0",)]
+        for viewer in viewers[4:]:
+            await viewer.offer_only(engine, seat)
+        assert [leg.slots for leg in media.subscribing] == [(f"video-{i}",) for i in range(4, 8)]
+        await asyncio.gather(*(viewer.close() for viewer in viewers))
+
+
 async def test_refusals_have_names(clip: Clip) -> None:
     async with running_engine() as (engine, live_session):
         seat, elsewhere = new_seat(live_session), new_seat(uuid4())

@@ -1,6 +1,9 @@
 """The private names of aiortc and aioice that `compat` stands on, held down against the pinned versions."""
 
+import asyncio
 import inspect
+import re
+import socket
 from typing import Any
 
 import aioice
@@ -18,10 +21,12 @@ from sessions.media.compat import (
     Addresses,
     ForwardingConnection,
     NoAddressError,
+    Stage,
     UnsupportedLibraryError,
     check_versions,
 )
 from sessions.media.engine import SdpRefusedError
+from tests.sessions.media.peers import until
 
 pytestmark = pytest.mark.anyio
 
@@ -207,12 +212,34 @@ async def test_two_videos_cannot_be_published() -> None:
     await connection.close()
 
 
-def test_names_of_multicast_dns_are_left_out_and_every_line_gets_the_primary_candidates() -> None:
-    cleaned = compat._with_candidates_of(
+def test_where_an_offer_points_is_left_out() -> None:
+    cleaned = compat._without_candidates(
         "v=0\r\nm=audio 9 X 1\r\na=mid:a\r\na=candidate:1 1 udp 5 abc.local 7 typ host\r\n"
         "a=candidate:2 1 udp 5 10.0.0.1 8 typ host\r\na=candidate:3 1 tcp 5 10.0.0.1 9 typ host\r\n"
         "m=video 9 X 2\r\na=mid:b\r\na=candidate:4 1 udp 5 10.0.0.1 10 typ host\r\na=end-of-candidates\r\n",
-        0,
     )
-    candidate = "a=candidate:2 1 udp 5 10.0.0.1 8 typ host\r\n"
-    assert cleaned == f"v=0\r\nm=audio 9 X 1\r\na=mid:a\r\n{candidate}m=video 9 X 2\r\na=mid:b\r\n{candidate}"
+    assert cleaned == "v=0\r\nm=audio 9 X 1\r\na=mid:a\r\nm=video 9 X 2\r\na=mid:b\r\n"
+
+
+async def test_nothing_is_sent_to_where_an_offer_points() -> None:
+    stages: list[Stage] = []
+    connection = ForwardingConnection(addresses=Addresses(), on_stage=stages.append)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.bind(("127.0.0.1", 0))
+        victim.setblocking(False)
+        candidate = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {victim.getsockname()[1]} typ host\r\n"
+        offer = re.sub(r"a=candidate:.*\r\n", "", await video_offer())
+        await connection.answer(offer + candidate, direction="recvonly")
+        await until(lambda: "ice" in stages)
+        await asyncio.sleep(3 * compat.FIRST_CHECK_POLL_S)  # in which a check would leave
+        with pytest.raises(BlockingIOError):
+            victim.recv(2048)
+    await connection.close()
+
+
+async def test_an_offer_of_hundreds_of_streams_is_refused() -> None:
+    connection = new_connection()
+    offer = await video_offer() + "".join(f"a=ssrc:{ssrc} cname:x\r\n" for ssrc in range(1, 100))
+    with pytest.raises(SdpRefusedError, match="too many SSRCs"):
+        await connection.answer(offer, direction="recvonly")
+    await connection.close()

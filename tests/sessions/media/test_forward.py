@@ -24,8 +24,10 @@ from aiortc.rtp import (
 from sessions.media.engine import Kind
 from sessions.media.forward import (
     BITRATE_FLOOR_BPS,
+    BURST_S,
     HISTORY_PACKETS,
     MAX_MISSING_PACKETS,
+    MOST_BYTES_PER_S,
     NACK_TRIES,
     RETRANSMISSIONS_PER_TICK,
     SECOND_NS,
@@ -496,3 +498,16 @@ def test_a_closed_publisher_leaves_the_slot_waiting_for_another() -> None:
     slot.sender.bind(b.receiver, 0)
     b.send([KEY])
     assert set(steps(slot.sequences, 2**16)) == {1}
+
+
+def test_a_flood_reaches_its_viewers_at_a_bounded_rate() -> None:
+    source, slot = Source(ssrc=7), Slot()
+    slot.sender.bind(source.receiver, 0)
+    most = MOST_BYTES_PER_S["video"]
+    for number in range(6 * most // 1_000):  # six seconds' worth, in two
+        source.receiver.take(source.next(KEY + bytes(1_000 - 12 - len(KEY))), number * 2 * SECOND_NS // 6_000)
+    assert source.receiver.counters.flooding > 0
+    n_bytes = sum(len(packet.payload) + 12 for packet in slot.wire.rtp)
+    assert n_bytes == pytest.approx((BURST_S + 2) * most, rel=0.01)
+    source.receiver.take(source.next(KEY), 3 * SECOND_NS)
+    assert slot.wire.rtp[-1].payload == KEY, "it goes on as soon as it keeps to the rate"
