@@ -4,9 +4,17 @@ Angles are the joint angle that a physiotherapist reads, in degrees: knee flexio
 sitting, elbow flexion 0 with the arm hanging straight, hip and shoulder angles 0 in the neutral stance. A target is a
 range of that angle at the end of the movement, so `knee_extension_seated` starts at 90 and its target is (0, 15).
 
-Sensors are worn outside on the limb with x along the segment away from the trunk, y forwards on a right limb and
-backwards on a left one, z outwards, within some 10°. A sensor that has turned around the limb does no harm where the
-segment lies or turns widely. Rotations count positive about the axis that points to the patient's left when the
+Sensors are worn outside on the limb with x along the segment away from the trunk (on trunk and pelvis: towards the
+feet), y forwards on a right limb and backwards on a left one, z outwards, within some 10°. A sensor that has turned
+around the limb does no harm where the segment lies or turns widely. Only in `sit_to_stand` the shank does neither: its
+sensor must sit outside; one turned by about 90° is noticed and the angle withheld, one on the inner side is not
+noticed and the shank's lean (some 5° to 15°) then counts with the wrong sign.
+
+The start pose is not measured but taken from here (or from the therapist): the angle shown is this number plus what has
+been turned since. A knee that starts at 75° or 100° where 90° is written therefore shows 15° too much or 10° too
+little throughout, while its range of motion is right.
+
+Rotations count positive about the axis that points to the patient's left when the
 movement is sagittal, and about the one that lifts the limb sideways when it is frontal: the thigh of a sitting person
 turns by +90° to stand, the shank by -90° to straighten the knee. So knee flexion is the rotation of the shank minus
 that of the thigh.
@@ -47,6 +55,10 @@ class Exercise:
         Sign of the rotation that the exercise asks of the segment, by which an unknown axis is turned the right way;
         0 where it asks none of one kind: then pose and wearing must tell.
     plane : "sagittal" or "frontal"
+    proximal_from_down_deg, distal_from_down_deg : float, optional
+        Angle between the segment and straight down in the start pose, by which another pose is told from it. [°]
+    is_measurable : bool
+        Whether these sensors can tell angle and repetitions; if not, nothing is shown or counted.
     """
 
     code: str
@@ -59,6 +71,9 @@ class Exercise:
     proximal_direction: int = 0
     distal_direction: int = 1
     plane: Literal["sagittal", "frontal"] = "sagittal"
+    proximal_from_down_deg: float | None = None
+    distal_from_down_deg: float | None = None
+    is_measurable: bool = True
 
     def worn_axis(self, side: str) -> tuple[float, float, float]:
         """Return the axis of positive rotation in the coordinates of a sensor that is worn as it should be."""
@@ -84,18 +99,21 @@ def expected_range_deg(neutral_angle_deg: float, target_deg: tuple[float, float]
 
 
 def _knee(
-    code: str, start_deg: float, target_deg: tuple[float, float], *, thigh: int, shank: int, proximal: str = "thigh"
+    code: str, start_deg: float, target_deg: tuple[float, float], *, turns: tuple[int, int], stands: tuple[float, float]
 ) -> Exercise:
+    """Return an exercise of the knee; `turns` are the directions, `stands` the start pose of thigh and shank."""
     return Exercise(
         code=code,
         joint="knee",
-        proximal_site=proximal,
+        proximal_site="thigh",
         distal_site="shank",
         measure=Measure.HINGE_DIFFERENCE,
         neutral_angle_deg=start_deg,
         target_deg=target_deg,
-        proximal_direction=thigh,
-        distal_direction=shank,
+        proximal_direction=turns[0],
+        distal_direction=turns[1],
+        proximal_from_down_deg=stands[0],
+        distal_from_down_deg=stands[1],
     )
 
 
@@ -105,44 +123,55 @@ def _inclination(
     sites: tuple[str, str],
     target_deg: tuple[float, float],
     *,
-    start_deg: float = 0.0,
+    stands: float = 0.0,
     measure: Measure = Measure.HINGE_INCLINATION,
     direction: int = -1,
     plane: Literal["sagittal", "frontal"] = "sagittal",
+    is_measurable: bool = True,
 ) -> Exercise:
+    """Return an exercise of one segment, whose joint angle is 0 in the start pose."""
     return Exercise(
         code=code,
         joint=joint,
         proximal_site=sites[0],
         distal_site=sites[1],
         measure=measure,
-        neutral_angle_deg=start_deg,
+        neutral_angle_deg=0.0,
         target_deg=target_deg,
         distal_direction=direction,
         plane=plane,
+        distal_from_down_deg=stands,
+        is_measurable=is_measurable,
     )
 
 
+_SITS: Final = (90.0, 0.0)  # thigh and shank from straight down
+_LIES: Final = (90.0, 90.0)
+_STANDS: Final = (0.0, 0.0)
+
 _ALL: Final = (
-    _knee("knee_extension_seated", 90, (0, 15), thigh=0, shank=-1),
-    _knee("heel_slide", 0, (80, 110), thigh=-1, shank=1),
-    _inclination("straight_leg_raise", "hip", ("pelvis", "thigh"), (40, 60)),
-    _knee("mini_squat", 0, (40, 60), thigh=-1, shank=1),
-    _knee("sit_to_stand", 90, (0, 10), thigh=1, shank=0),
-    _knee("step_up", 0, (50, 80), thigh=-1, shank=1),
+    _knee("knee_extension_seated", 90, (0, 15), turns=(0, -1), stands=_SITS),
+    _knee("heel_slide", 0, (80, 110), turns=(-1, 1), stands=_LIES),
+    _inclination("straight_leg_raise", "hip", ("pelvis", "thigh"), (40, 60), stands=90),
+    _knee("mini_squat", 0, (40, 60), turns=(-1, 1), stands=_STANDS),
+    _knee("sit_to_stand", 90, (0, 10), turns=(1, 0), stands=_SITS),
+    _knee("step_up", 0, (50, 80), turns=(-1, 1), stands=_STANDS),
     _inclination("hip_abduction_standing", "hip", ("pelvis", "thigh"), (25, 45), direction=1, plane="frontal"),
     _inclination("hip_extension_standing", "hip", ("pelvis", "thigh"), (10, 25), direction=1),
-    _inclination("bridge", "hip", ("trunk", "pelvis"), (25, 45), direction=-1),
-    _inclination("heel_raise", "ankle", ("shank", "foot"), (20, 40), direction=1),
+    _inclination("bridge", "hip", ("trunk", "pelvis"), (25, 45), stands=90),
+    _inclination("heel_raise", "ankle", ("shank", "foot"), (20, 40), direction=1, stands=90),
     _inclination("marching", "hip", ("pelvis", "thigh"), (60, 90)),
     _inclination("single_leg_stance", "hip", ("pelvis", "thigh"), (30, 90)),
     _inclination("trunk_flexion", "trunk", ("pelvis", "trunk"), (30, 60), direction=1),
-    # The next two turn about the vertical, which inclination does not see: their range is not measurable yet.
-    _inclination("trunk_rotation_seated", "trunk", ("pelvis", "trunk"), (30, 50)),
-    _inclination("shoulder_external_rotation_band", "shoulder", ("upper_arm", "forearm"), (30, 60)),
+    # These two turn about the vertical, which inclination does not see.
+    _inclination("trunk_rotation_seated", "trunk", ("pelvis", "trunk"), (30, 50), is_measurable=False),
+    _inclination(
+        "shoulder_external_rotation_band", "shoulder", ("upper_arm", "forearm"), (30, 60), is_measurable=False
+    ),
     _inclination("shoulder_flexion", "shoulder", ("trunk", "upper_arm"), (90, 150), measure=Measure.TILT),
     _inclination("shoulder_abduction", "shoulder", ("trunk", "upper_arm"), (80, 120), measure=Measure.TILT),
-    _inclination("row_band", "elbow", ("trunk", "upper_arm"), (30, 60)),
+    # One sensor on the upper arm does not see the elbow, whose angle the target means.
+    _inclination("row_band", "elbow", ("trunk", "upper_arm"), (30, 60), is_measurable=False),
     _inclination("elbow_flexion", "elbow", ("upper_arm", "forearm"), (110, 140)),
     _inclination("hand_to_head", "shoulder", ("trunk", "upper_arm"), (70, 120), measure=Measure.TILT),
 )

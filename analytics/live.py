@@ -1,9 +1,10 @@
 """The live engine: all patients move by one tick together, with a fixed number of array calls whatever their number.
 
 A slot is a patient; its sensors are the columns `2 slot` (proximal) and `2 slot + 1` (distal) of what `advance` takes.
-Each slot starts by itself: once both its sensors have been still for three seconds, their mean gives gyroscope bias and
-static pose, and exactly the state the filters would have after a rest, so no column needs a start-up of its own and no
-other column notices. After a gap a column finds gravity again while bias, pose, axis and count are kept.
+Each slot starts by itself: once both its sensors have been still for three seconds, in the pose in which the exercise
+begins, their mean gives gyroscope bias and static pose, and exactly the state the filters would have after a rest, so
+no column needs a start-up of its own and no other column notices. After a gap a column finds gravity again while bias,
+pose, axis and count are kept.
 """
 
 import math
@@ -53,6 +54,7 @@ _SLOT_SHAPES: Final = {
 _TRUST_REASONS: Final = np.array([Reason.DATA_MISSING, Reason.CLIPPED, Reason.AXIS_UNKNOWN], np.uint8)
 _HARDLY: Final = 1e-3  # a share that has died away
 _SLOT_COUNT_SHAPES: Final = {"started_at": (), "clock": ()}
+_ANY_POSE: Final = 2.0  # no cosine is further from the expected one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +67,15 @@ class EngineParameters:
     resettle_s: float = 1.0  # after a gap the angle stays unknown for so long
     angle_cutoff_hz: float = 6.0
     axis_memory_s: float = 30.0  # of movement
-    axis_moves_rad_s: float = 0.2
+    axis_moves_rad_s: float = 0.2  # forgets from here on
+    axis_learns_rad_s: float = math.radians(2.0)  # below is rest and noise
     axis_known_moment: float = 1.0  # rad²/s², per tick
     axis_pose_moment: float = 3.0  # weight of an axis known from the pose, in the same unit
     axis_guess_moment: float = 1e-3
+    axis_worn_moment: float = 0.3  # of a guess that alone tells the sign
+    axis_from_worn_max_rad: float = math.radians(45)  # there: further away nothing tells the sign
+    axis_from_level_max_rad: float = math.radians(60)  # a steeper axis hardly moves the vertical
+    pose_max_rad: float = math.radians(55)  # from the start pose: between a slouch and a straightened knee
     turned_memory_s: float = 30.0
     turned_min_rad2_s: float = 0.0015  # some 5° for 0.2 s
     completeness_s: float = 10.0
@@ -157,12 +164,12 @@ class Engine:
         self._is_required = np.zeros((2, capacity), bool)
         self._is_tilt = np.zeros(capacity, bool)
         self._scale = np.zeros((6, 1, 2, capacity), np.float32)
-        self._part = np.zeros(
-            (2, capacity), np.float32
-        )  # what a rotation of each segment adds to the angle: 1, -1 or 0
+        self._part = np.zeros((2, capacity), np.float32)  # what a segment's rotation adds to the angle: 1, -1 or 0
         self._asked_direction = np.zeros((2, capacity), np.float32)
         self._worn_axis = np.zeros((3, 2, capacity), np.float32)
         self._is_sagittal = np.zeros(capacity, bool)
+        self._pose_cosine = np.zeros((2, 2, capacity), np.float32)  # least and largest, of the segment to straight down
+        self._is_axis_sound = np.ones(capacity, bool)
         self._neutral_deg = np.zeros(capacity, np.float32)
         self._direction = np.ones(capacity, np.float32)
         self._signals = np.zeros((6, n, 2, capacity), np.float32)
@@ -192,6 +199,8 @@ class Engine:
     ) -> None:
         """Begin a set in a slot; the other slots notice nothing.
 
+        Where the exercise is not measurable the slot stays OFF, with that reason.
+
         Parameters
         ----------
         slot : int
@@ -207,6 +216,8 @@ class Engine:
             Instead of the exercise's own; lower and upper bound of the joint angle. [°]
         neutral_angle_deg : float, optional
             Joint angle in the start pose, instead of the exercise's own. [°]
+            The pose itself is not measured: whoever starts at another angle is shown as far off throughout, with the
+            right range of motion.
 
         Raises
         ------
@@ -224,6 +235,9 @@ class Engine:
         if way == 0:
             raise ValueError("the target lies at the start pose")
         self.leave(slot)
+        if not definition.is_measurable:
+            self.reason[slot] = Reason.NOT_MEASURABLE
+            return
         self._is_joined[slot] = True
         self._is_required[:, slot] = (definition.needs_both_sensors, True)
         self._is_tilt[slot] = definition.measure is Measure.TILT
@@ -236,12 +250,21 @@ class Engine:
         self._asked_direction[:, slot] = (definition.proximal_direction, definition.distal_direction)
         self._is_sagittal[slot] = definition.plane == "sagittal"
         self._worn_axis[:, :, slot] = np.array(definition.worn_axis(side))[:, None]
+        stands = (definition.proximal_from_down_deg, definition.distal_from_down_deg)
+        self._pose_cosine[:, :, slot] = np.transpose([self._pose_bounds(each) for each in stands])
         self._neutral_deg[slot] = neutral
         self._direction[slot] = math.copysign(1, way)
         self.target_deg[:, slot] = target
         self._tracker.prescribe(slot, abs(way))
         self.phase[slot] = Phase.WAITING_STILL
         self.reason[slot] = Reason.NOT_STILL
+
+    def _pose_bounds(self, from_down_deg: float | None) -> tuple[float, float]:
+        """Return between which cosines to straight down a segment stands as it should."""
+        if from_down_deg is None:
+            return -_ANY_POSE, _ANY_POSE
+        middle, away = math.radians(from_down_deg), self.parameters.pose_max_rad
+        return math.cos(min(middle + away, math.pi)), math.cos(max(middle - away, 0))
 
     def leave(self, slot: int) -> None:
         """End the set of a slot and forget everything about it."""
@@ -384,8 +407,7 @@ class Engine:
         c = self._columns
         accel, gyro = signals[:3], signals[3:]
         rate = (mean[3:] - c["static_bias_rad_s"] - self._orientation.state["bias_rad_s"]).astype(np.float32)
-        saved_gyro_range = np.ptp(gyro, axis=1).max(axis=0)
-        self._gyro_range = saved_gyro_range
+        self._gyro_range = np.ptp(gyro, axis=1).max(axis=0)
         np.subtract(gyro, c["static_bias_rad_s"][:, None], out=gyro)
         np.copyto(gyro, 0, where=~known)
         np.copyto(accel, np.array([0, 0, 9.81], np.float32)[:, None, None], where=~known)
@@ -394,6 +416,7 @@ class Engine:
         usable = known & settled & masks.columns
         self._follow_axes(rate, up[:, -1], usable)
         judged: BoolArray = (usable.reshape(2, -1) | ~self._is_required).all(axis=0) & masks.slots
+        judged &= self._is_axis_sound
         judged &= self._slots["is_started"] > 0
         return self._angle(up, judged), judged
 
@@ -403,9 +426,10 @@ class Engine:
         moments = c["axis_moments"]
         rate = rate * usable
         x, y, z = rate
-        moves = (rate * rate).sum(axis=0) > p.axis_moves_rad_s**2
+        square = (rate * rate).sum(axis=0)
+        moves, learns = square > p.axis_moves_rad_s**2, square > p.axis_learns_rad_s**2
         np.multiply(moments, 1 - self._tick_s / p.axis_memory_s, out=moments, where=moves)
-        moments += np.stack([x * x, y * y, z * z, x * y, x * z, y * z])
+        np.add(moments, np.stack([x * x, y * y, z * z, x * y, x * z, y * z]), out=moments, where=learns)
         axis = improve_axis(c["axis"], moments, c["axis_prior"], c["axis_prior_weight"])
         first, second = plane_of_axis(axis, c["up_static"])
         turned_now = -np.arctan2((up * second).sum(axis=0), (up * first).sum(axis=0))
@@ -414,12 +438,16 @@ class Engine:
         turned += turned_now * np.abs(turned_now) * self._tick_s * usable
         asked = self._asked_direction.reshape(-1)
         wrong_way = (turned * asked < 0) & (np.abs(turned) > p.turned_min_rad2_s)
-        against_prior = (axis * c["axis_prior"]).sum(axis=0) < 0
-        flips = usable & np.where(asked == 0, against_prior, wrong_way)
+        along_prior = (axis * c["axis_prior"]).sum(axis=0)
+        flips = usable & np.where(asked == 0, along_prior < 0, wrong_way)
         sign = np.where(flips, np.float32(-1), np.float32(1))
         c["axis"][:] = axis * sign
         turned *= sign
         self._flipped = flips.reshape(2, -1).any(axis=0) & ~self._is_tilt
+        is_steep = np.abs((axis * c["up_static"]).sum(axis=0)) > math.sin(p.axis_from_level_max_rad)
+        has_no_sign = (asked == 0) & (np.abs(along_prior) < math.cos(p.axis_from_worn_max_rad))
+        unsound = ((is_steep | has_no_sign).reshape(2, -1) & self._is_required).any(axis=0)
+        self._is_axis_sound = ~unsound | self._is_tilt
 
     def _angle(self, up: FloatArray, judged: BoolArray) -> FloatArray:
         """Return the joint angle, finite everywhere, shape (n, capacity). [°]"""
@@ -466,13 +494,20 @@ class Engine:
         shortest = np.where(not_required, self._still_ticks, still_ticks.reshape(2, -1)).min(axis=0)
         waits = masks.slots & (slots["is_started"] == 0)
         is_still = shortest >= self._still_ticks
-        starts = waits & is_still & (small_bias | not_required).all(axis=0)
+        may_start = is_still & (small_bias | not_required).all(axis=0)
+        from_down = -still_mean[0] / np.maximum(np.sqrt((still_mean[:3] ** 2).sum(axis=0)), 1e-6)
+        least, largest = self._pose_cosine
+        in_pose = (from_down.reshape(2, -1) >= least) & (from_down.reshape(2, -1) <= largest)
+        in_other_pose = may_start & ~(in_pose | not_required).all(axis=0)
+        starts = waits & may_start & ~in_other_pose
         self._start(starts, still_mean)
         waits &= ~starts
         calibrating = shortest * self._tick_s >= p.calibrating_after_s
         phase = np.where(calibrating, Phase.CALIBRATING, Phase.WAITING_STILL)
+        phase = np.where(in_other_pose, Phase.PAUSED_NOT_READY_POSE, phase)
         np.copyto(self.phase, phase.astype(np.uint8), where=waits)
         reason = np.where(is_still, Reason.BIAS_TOO_LARGE, np.where(calibrating, Reason.NONE, Reason.NOT_STILL))
+        reason = np.where(in_other_pose, Reason.NOT_START_POSE, reason)
         whole = (usable.reshape(2, -1) | not_required).all(axis=0)
         reason = np.where(whole, reason, Reason.DATA_MISSING)
         np.copyto(self.reason, reason.astype(np.uint8), where=waits)
@@ -489,7 +524,9 @@ class Engine:
         c["static_bias_rad_s"][:, columns] = mean[3:]
         c["up_static"][:, columns] = up
         c["axis"][:, columns] = c["axis_prior"][:, columns] = axis
-        c["axis_prior_weight"][columns] = np.where(is_sure, p.axis_pose_moment, p.axis_guess_moment)
+        worn_tells_sign = self._asked_direction.reshape(-1)[columns] == 0
+        guess_weight = np.where(worn_tells_sign, p.axis_worn_moment, p.axis_guess_moment)
+        c["axis_prior_weight"][columns] = np.where(is_sure, p.axis_pose_moment, guess_weight)
         c["axis_moments"][:, columns] = 0
         c["turned"][columns] = 0
         slot = np.flatnonzero(starts)
@@ -516,6 +553,7 @@ class Engine:
         reason = np.where(age_s > p.calibration_old_s, Reason.CALIBRATION_OLD, reason)
         reason = np.where(clipping < 1, Reason.CLIPPED, reason)
         reason = np.where((completeness < 1) | ~judged, Reason.DATA_MISSING, reason)
+        reason = np.where(self._is_axis_sound, reason, Reason.AXIS_UNKNOWN)
         np.copyto(self.reason, reason.astype(np.uint8), where=taken & started)
         np.copyto(self.trust, np.where(judged, trust, 0), where=taken & started)
 

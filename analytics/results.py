@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-ALGORITHM_VERSION: Final = 1  # changes whenever the same samples may give other numbers
+ALGORITHM_VERSION: Final = 2  # changes whenever the same samples may give other numbers
 
 
 class Phase(IntEnum):
@@ -30,7 +30,9 @@ class Reason(IntEnum):
     CLIPPED = 3
     BIAS_TOO_LARGE = 4
     CALIBRATION_OLD = 5
-    AXIS_UNKNOWN = 6  # the hinge axis has not been seen moving yet
+    AXIS_UNKNOWN = 6  # the hinge axis has not been seen moving yet, or it is not one that the sensor can follow
+    NOT_MEASURABLE = 7  # these sensors cannot measure the exercise: nothing is shown or counted
+    NOT_START_POSE = 8  # still, but not in the pose in which the exercise begins
 
 
 class Kind(IntEnum):

@@ -1,7 +1,8 @@
 """From sensor to segment: still start, static pose, functional hinge axis. All columns at once, once per tick.
 
 The still gate asks more than "little rotation": slow sway passes for rest in the published rest test and is then
-learned as bias, so the direction of the acceleration must not spread either. The hinge axis is the direction about
+learned as bias, so the direction of the acceleration must not spread either. Both are compared between means of half a
+second, in which the tremor of an old hand (4 to 12 Hz) cancels and sway does not. The hinge axis is the direction about
 which a sensor turns most (principal axis of its angular velocity, as in T. Seel et al., Sensors 14 (2014) 6891, and
 F. Olsson et al., Sensors 20 (2020) 3534, who compare two sensors; one sensor suffices for a plane movement). Where a
 segment hardly turns, the pose tells, and where it stands upright the side of the limb on which sensors are worn.
@@ -17,16 +18,26 @@ from analytics.core.columns import Columns
 from analytics.core.orientation import BoolArray
 from analytics.core.quaternions import FloatArray, cross, unit
 
-_STATE_SHAPES: Final = {"total": (6,), "lowest": (6,), "highest": (6,), "ticks": ()}
+_TRACE: Final = np.float32(1e-3)
+_STATE_SHAPES: Final = {
+    "block": (6,),  # sum of the readings since the last verdict
+    "block_ticks": (),
+    "total": (6,),  # of all blocks that agree
+    "ticks": (),
+    "lowest": (6,),  # of the means of these blocks, acceleration as a direction
+    "highest": (6,),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StillParameters:
-    """What counts as still, between the means of ticks."""
+    """What counts as still: spreads are between the means of blocks."""
 
+    block_ticks: int = 5
     gyro_spread_rad_s: float = math.radians(1.0)
     direction_spread_rad: float = math.radians(1.0)
-    within_tick_rad_s: float = math.radians(3.0)
+    tick_deviation_rad_s: float = math.radians(4.0)  # of a tick's mean from the rest so far
+    within_tick_rad_s: float = math.radians(10.0)  # between two samples of a tick
 
 
 class StillGate:
@@ -57,27 +68,32 @@ class StillGate:
         Returns
         -------
         still_ticks : ndarray, shape (n_series,)
+            Length of the rest as far as it has been judged: a multiple of the block. [ticks]
         """
         s, p = self.state, self.parameters
-        reading = mean.copy()
+        block, block_ticks, total, ticks = s["block"], s["block_ticks"], s["total"], s["ticks"]
+        lowest, highest = s["lowest"], s["highest"]
+        is_first = ticks == 0
+        deviation = np.abs(mean[3:] - (lowest[3:] + highest[3:]) / 2).max(axis=0)
+        goes_on = usable & (gyro_range_rad_s < p.within_tick_rad_s) & (is_first | (deviation < p.tick_deviation_rad_s))
+        block += mean
+        block_ticks += 1
+        reading = block / p.block_ticks
         reading[:3] = unit(reading[:3])
-        lowest, highest, ticks, total = s["lowest"], s["highest"], s["ticks"], s["total"]
-        np.minimum(lowest, reading, out=lowest)
-        np.maximum(highest, reading, out=highest)
-        spread = highest - lowest
-        goes_on = (
-            (spread[:3].max(axis=0) < p.direction_spread_rad)
-            & (spread[3:].max(axis=0) < p.gyro_spread_rad_s)
-            & (gyro_range_rad_s < 2 * p.within_tick_rad_s)
-        )
-        np.copyto(lowest, reading, where=~goes_on)
-        np.copyto(highest, reading, where=~goes_on)
-        np.copyto(total, 0, where=~goes_on)
-        np.copyto(ticks, 0, where=~goes_on)
-        total += mean
-        ticks += 1
-        np.copyto(total, 0, where=~usable)
-        np.copyto(ticks, 0, where=~usable)
+        spread = np.maximum(highest, reading) - np.minimum(lowest, reading)
+        agrees = (spread[:3].max(axis=0) < p.direction_spread_rad) & (spread[3:].max(axis=0) < p.gyro_spread_rad_s)
+        is_full = block_ticks == p.block_ticks
+        begins = is_full & (is_first | ~agrees)
+        for array, first in ((lowest, reading), (highest, reading), (total, 0), (ticks, 0)):
+            np.copyto(array, first, where=begins)
+        np.minimum(lowest, reading, out=lowest, where=is_full)
+        np.maximum(highest, reading, out=highest, where=is_full)
+        np.add(total, block, out=total, where=is_full)
+        np.add(ticks, p.block_ticks, out=ticks, where=is_full)
+        for array in (block, block_ticks):
+            np.copyto(array, 0, where=is_full | ~goes_on)
+        for array in (total, ticks):
+            np.copyto(array, 0, where=~goes_on)
         return ticks
 
     def mean(self) -> FloatArray:
@@ -121,6 +137,9 @@ def axis_from_pose(
 def improve_axis(axis: FloatArray, moments: FloatArray, prior_axis: FloatArray, prior_weight: FloatArray) -> FloatArray:
     """Return the axes turned towards the principal axes of the angular velocity: two steps of the power iteration.
 
+    The iteration cannot leave an axis that is exactly across all movement, which sensors without noise do show; so a
+    trace of the largest column of the moments, which has a part along the principal axis, goes into each start.
+
     Parameters
     ----------
     axis : ndarray, shape (3, n_series)
@@ -132,6 +151,10 @@ def improve_axis(axis: FloatArray, moments: FloatArray, prior_axis: FloatArray, 
         In the unit of `moments`.
     """
     xx, yy, zz, xy, xz, yz = moments
+    columns = np.stack([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    largest = moments[:3].argmax(axis=0)
+    moved = unit(columns[largest, :, np.arange(axis.shape[1])].T)
+    axis = axis + np.copysign(_TRACE, (axis * moved).sum(axis=0)) * moved
     for _ in range(2):
         x, y, z = axis
         towards_prior = prior_weight * (prior_axis * axis).sum(axis=0)

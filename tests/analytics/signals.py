@@ -97,15 +97,15 @@ def seated_knee_extension(
     lift = progress * 0.05
     thigh_deg = -90 - lift
     flexion_deg = 90 - progress
-    sideways = _about([1, 0, 0], progress * 0.04)
+    sideways = about([1, 0, 0], progress * 0.04)
     down_to_earth = Rotation.from_matrix(np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]]))  # x down, y forwards, z right
-    thigh = _about([0, 1, 0], thigh_deg) * down_to_earth
-    shank = _about([0, 1, 0], thigh_deg + flexion_deg) * sideways * down_to_earth
+    thigh = about([0, 1, 0], thigh_deg) * down_to_earth
+    shank = about([0, 1, 0], thigh_deg + flexion_deg) * sideways * down_to_earth
     knee_m = thigh.apply([0.42, 0, 0])
     places = (thigh.apply([0.25, 0.03, 0.07]), knee_m + shank.apply([0.17, 0.03, 0.05]))
     raw = np.stack(
         [
-            _sensor(segment, place, random, bias_deg_s, misplaced_deg, around_deg, noise)
+            sensor_samples(segment, place, random, bias_deg_s, misplaced_deg, around_deg, noise)
             for segment, place in zip((thigh, shank), places, strict=True)
         ]
     )
@@ -124,7 +124,7 @@ def ticks_of(*recordings: Recording, n: int = 10) -> list[npt.NDArray[np.int16]]
     return [np.ascontiguousarray(together[..., k : k + n]) for k in range(0, together.shape[-1] - n + 1, n)]
 
 
-def _sensor(
+def sensor_samples(
     segment: Rotation,
     place_m: Floats,
     random: np.random.Generator,
@@ -133,8 +133,9 @@ def _sensor(
     around_deg: float,
     noise: float,
 ) -> npt.NDArray[np.int16]:
-    turn = Rotation.from_rotvec(np.radians(misplaced_deg) * _direction(random))
-    sensor = segment * Rotation.from_euler("x", around_deg, degrees=True) * turn
+    """Return what a sensor at these places [m] of a segment feels, shape (6, n_samples); poses are segment -> earth."""
+    misplaced = Rotation.from_rotvec(np.radians(misplaced_deg) * _direction(random))
+    sensor = segment * (Rotation.from_euler("x", around_deg, degrees=True) * misplaced)
     step = FINE_HZ // RATE_HZ
     rate = (sensor[:-1].inv() * sensor[1:]).as_rotvec() * FINE_HZ
     rate = np.concatenate([rate[:1], rate])
@@ -149,7 +150,8 @@ def _sensor(
     return counts
 
 
-def _about(axis: Sequence[float], angle_deg: Floats) -> Rotation:
+def about(axis: Sequence[float], angle_deg: Floats) -> Rotation:
+    """Return the rotations by some angles about an axis of the earth."""
     return Rotation.from_rotvec(np.radians(angle_deg)[:, None] * np.array(axis))
 
 

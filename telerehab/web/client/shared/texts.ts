@@ -157,6 +157,8 @@ export interface TextValues {
   "reason.clipped": undefined;
   "reason.data_missing": undefined;
   "reason.none": undefined;
+  "reason.not_measurable": undefined;
+  "reason.not_start_pose": undefined;
   "reason.not_still": undefined;
   "reason.other": undefined;
   "room.admit": undefined;
@@ -440,6 +442,8 @@ export const da: Record<TextKey, string> = {
   "reason.clipped": "Bevægelsen var for kraftig for sensoren",
   "reason.data_missing": "Der mangler målinger",
   "reason.none": "Ingen bemærkninger",
+  "reason.not_measurable": "Sensorerne kan ikke måle denne øvelse",
+  "reason.not_start_pose": "Udgangsstillingen er ikke indtaget",
   "reason.not_still": "Sensoren har ikke været i ro",
   "reason.other": "Målingen er usikker",
   "room.admit": "Luk ind",
@@ -720,6 +724,8 @@ export const en: Record<TextKey, string> = {
   "reason.clipped": "The movement exceeded the sensor's range",
   "reason.data_missing": "Measurements are missing",
   "reason.none": "No remarks",
+  "reason.not_measurable": "The sensors cannot measure this exercise",
+  "reason.not_start_pose": "Not in the start position",
   "reason.not_still": "The sensor has not been still",
   "reason.other": "The measurement is uncertain",
   "room.admit": "Let in",
