@@ -197,7 +197,7 @@ class BrokerClient:
         """Disconnect and end the network thread."""
         self._is_closed = True
         for client in (*self._replaced, self._client):
-            client.disconnect()
+            _say_goodbye(client)
             client.loop_stop()
         self._replaced.clear()
 
@@ -232,7 +232,7 @@ class BrokerClient:
     def _replace(self) -> None:
         self.replaced_count += 1
         old = self._client
-        old.disconnect()  # its thread ends by itself; `close` waits for it
+        _say_goodbye(old)  # its thread ends by itself; `close` waits for it
         self._replaced = [*(each for each in self._replaced if each.is_connected()), old]
         self._is_subscribed = False
         self._last_progress_ns = self._monotonic_ns()
@@ -288,3 +288,9 @@ class BrokerClient:
     ) -> None:
         if client is self._client and mid == self._awaited_suback:
             self._is_subscribed = True
+
+
+def _say_goodbye(client: Client) -> None:
+    """Disconnect; paho's thread takes one more turn without a socket, and would log that as an error."""
+    client.disable_logger()
+    client.disconnect()

@@ -111,12 +111,12 @@ class BlockBatch:
 def decode_frames(payloads: Sequence[bytes]) -> DecodedFrames:
     """Check and decode frames of any schema; groups have equal length, so each is decoded as one array."""
     lengths = list(map(len, payloads))
-    by_length: dict[int, list[int]] = {length: [] for length in lengths}
-    if len(by_length) == 1:
+    by_length: dict[int, list[int]] = {}
+    if len(set(lengths)) == 1:
         by_length[lengths[0]] = list(range(len(lengths)))
     else:
         for index, length in enumerate(lengths):
-            by_length[length].append(index)
+            by_length.setdefault(length, []).append(index)
     groups: list[FrameGroup] = []
     malformed: list[Malformed] = []
     for length, indices in by_length.items():

@@ -5,18 +5,22 @@ carries about 2,000 messages a second; beyond that, Mosquitto with the same rule
 """
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import BrokerError
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from devices.errors import BrokerUnavailableError
+from devices.errors import BrokerUnavailableError, OversizeMessageError
 from devices.ports import Credentials, Role
 from devices.topics import is_device_name
+from devices.wire import MAX_FRAME_BYTES
 
 OWN_ROLES: Final = frozenset({"ingest", "web", "media", "jobs"})
 
@@ -101,11 +105,14 @@ class _Broker(Broker):  # type: ignore[misc]
     """amqtt, but a client gets retained messages only of what it has subscribed to and may read.
 
     Without this, every client that connects is sent all retained messages that match anybody's subscription. And every
-    connection is closed in the end: amqtt leaves some that it refused.
+    connection is closed in the end: amqtt leaves some that it refused. A message above `MAX_FRAME_BYTES` ends its
+    sender's connection before it is read (`docs/protocol.md` L1). Who goes leaves no subscription behind: amqtt forgets
+    those of a clean session only when its client id comes back, and ours are random.
     """
 
     def __init__(self, config: BrokerConfig) -> None:
         super().__init__(config)
+        self._subscriptions = _Subscriptions()
         self._connections: set[asyncio.Task[None]] = set()
 
     async def shutdown(self) -> None:
@@ -125,10 +132,18 @@ class _Broker(Broker):  # type: ignore[misc]
         assert connection is not None
         self._connections.add(connection)
         try:
-            await super().stream_connected(reader, writer, listener_name)
+            await self.external_connected(_BoundedReader(reader), StreamWriterAdapter(writer), listener_name)
         finally:
             self._connections.discard(connection)
             writer.close()
+
+    async def _handle_disconnect(
+        self, client_session: Session, handler: BrokerProtocolHandler, disconnect_waiter: asyncio.Future[Any]
+    ) -> None:
+        await super()._handle_disconnect(client_session, handler, disconnect_waiter)
+        client_id = client_session.client_id
+        if client_session.clean_session and self._sessions.get(client_id, (None,))[0] is client_session:
+            await self._delete_session(client_id)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
@@ -141,6 +156,33 @@ class _Broker(Broker):  # type: ignore[misc]
         for topic, retained in list(self._retained_messages.items()):
             if self._matches(topic, topic_filter) and await self._topic_filtering(session, topic, Action.RECEIVE):
                 await handler.mqtt_publish(topic, retained.data, min(qos, retained.qos or 0), retain=True)
+
+
+class _Subscriptions(dict[str, list[tuple[Session, int]]]):
+    """The subscribers by filter; going through them is safe while clients come and go.
+
+    amqtt awaits between one subscriber and the next: without this, whoever comes or goes meanwhile costs the others
+    the message.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(super().__iter__()))
+
+    def items(self) -> Any:  # of a list, not of a view
+        """Return a copy of all."""
+        return [(topic_filter, list(subscribers)) for topic_filter, subscribers in super().items()]
+
+
+class _BoundedReader(StreamReaderAdapter):  # type: ignore[misc]
+    """What a client sends, as far as its parts are of a length that we take."""
+
+    async def read(self, n: int = -1) -> bytes:
+        """Return `n` bytes."""
+        if n > MAX_FRAME_BYTES:
+            self.feed_eof()
+            raise OversizeMessageError
+        data: bytes = await super().read(n)
+        return data
 
 
 class AccessPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]

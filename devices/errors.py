@@ -2,7 +2,7 @@
 
 DeviceError
 ├── BrokerUnavailable   the broker could not be started (port taken, address unknown): tell the operator, end
-└── NotConnected        nothing can be published now: keep what you have, try again when connected
+└── OversizeMessage     a client sent more than a message may have: its connection ends, nothing else
 
 Bad messages are not errors: they are counted and come back as values (`codec.Malformed`, `ingest.Quarantined`).
 """
@@ -16,5 +16,5 @@ class BrokerUnavailableError(DeviceError):
     """The embedded broker could not listen."""
 
 
-class NotConnectedError(DeviceError):
-    """There is no connection to the broker."""
+class OversizeMessageError(DeviceError):
+    """A message is longer than the protocol allows."""

@@ -57,8 +57,8 @@ _NEVER: Final = -(2**60)
 _DEVICE_NUMBER: Final = attrgetter("device_number")
 _STREAM_ID: Final = attrgetter("stream_id")
 _IS_LIVE: Final = attrgetter("is_live")
-_TOPIC: Final = itemgetter(0)
-_RECEIVED_US: Final = itemgetter(2)
+_TOPIC, _PAYLOAD, _RECEIVED_US = map(itemgetter, range(3))
+_DEVICE, _BOOT, _STREAM = map(itemgetter, range(3))
 _MAKE_BLOCK: Final = partial(tuple.__new__, StoreBlock)
 
 Int64 = np.ndarray[Any, np.dtype[np.int64]]
@@ -161,10 +161,14 @@ class Ingest:
                 ranges.setdefault(StreamKey(device, boot, stream), ([], []))[which].append((start, stop))
         for key, (has, has_not) in ranges.items():
             sequence = StreamSequence(has, has_not, now_us=now_us)
-            self._follow(key, sequence, now_us)
+            is_followed = self._follow(key, sequence, now_us) != _UNKNOWN
             self._reopened += [_gap_row(key, hole) for hole in sequence.holes]
-            if sequence.holes:
+            if sequence.holes and is_followed:
                 self._see_holes(self._device(key.device), key, now_us, has_progress=False)
+
+    def has_holes(self, devices: Iterable[str | None]) -> bool:
+        """Tell whether blocks of any of these devices are missing that may still come."""
+        return any(name in self._devices and self._devices[name].has_holes for name in devices if name)
 
     def sequences(self) -> dict[StreamKey, StreamSequence]:
         """Return what is known of every stream: its watermark, its holes."""
@@ -452,19 +456,19 @@ class Ingest:
         gathered: _Gathered,
     ) -> None:
         self.counts["blocks"] += new.size
-        keys, mine = self.stream_keys, headers[new]
-        devices, boots, streams = zip(*[keys[stream_id] for stream_id in stream_ids[new].tolist()], strict=True)
-        _, payloads, received_us, _ = zip(*[raws[index] for index in new.tolist()], strict=True)
+        mine = headers[new]
+        keys = list(map(self.stream_keys.__getitem__, stream_ids[new].tolist()))
+        messages = list(map(raws.__getitem__, new.tolist()))
         columns = zip(
-            devices,
-            boots,
-            streams,
+            map(_DEVICE, keys),
+            map(_BOOT, keys),
+            map(_STREAM, keys),
             mine["sequence"].tolist(),
             mine["schema"].tolist(),
             mine["t0_us"].tolist(),
             mine["n_samples"].tolist(),
-            received_us,
-            payloads,
+            map(_RECEIVED_US, messages),
+            map(_PAYLOAD, messages),
             strict=True,
         )
         gathered.blocks += map(_MAKE_BLOCK, columns)

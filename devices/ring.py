@@ -172,17 +172,15 @@ class Ring:
         """Write blocks that do not wrap around: n samples of a channel lie side by side, and are copied as one item."""
         n = values.shape[1]
         item, mask = np.dtype((np.void, 2 * n)), np.dtype((np.void, n))
-        starts = 2 * self.window - n + 1
-        targets: Any = np.ndarray(
-            (self.samples.shape[0], CHANNELS, starts), item, self.samples, 0, self.samples.strides
-        )
-        masks: Any = np.ndarray((self.valid.shape[0], starts), mask, self.valid, 0, self.valid.strides)
-        items = np.ascontiguousarray(values.transpose(0, 2, 1)).view(item)[:, :, 0]
-        real = np.ascontiguousarray(is_real).view(mask)[:, 0]
-        channel = np.arange(CHANNELS)
-        for lap in (0, self.window):
-            targets[slot[:, None], channel, place[:, None] + lap] = items
-            masks[slot, place + lap] = real
+        targets: Any = np.ndarray(self.samples.size - n + 1, item, self.samples, 0, (2,))  # one begins at every sample
+        masks: Any = np.ndarray(self.valid.size - n + 1, mask, self.valid, 0, (1,))
+        items = np.ascontiguousarray(values.transpose(0, 2, 1)).view(item).ravel()
+        real = np.ascontiguousarray(is_real).view(mask).ravel()
+        length = 2 * self.window
+        rows = slot[:, None] * CHANNELS + np.arange(CHANNELS)
+        for lap in (place, place + self.window):
+            targets[(rows * length + lap[:, None]).ravel()] = items
+            masks[slot * length + lap] = real
 
     def _write_wrapped(
         self, slot: np.ndarray[Any, Any], place: np.ndarray[Any, Any], values: Int16, is_real: Bool

@@ -208,17 +208,19 @@ class StreamSequence:
 
     def fail(self, start: int, stop: int, *, now_us: int) -> Change:
         """Note that `[start, stop)` will not be stored after all: it is missing again, or lost if it had been."""
-        gone = RangeSet(self._absent(start, min(stop, self.top)))
-        for hole in self._holes:
-            gone.discard(hole.start, hole.stop)
-        opened = tuple(Hole(start=left, stop=right, seen_at_us=now_us) for left, right in gone)
-        self._holes = sorted((*self._holes, *opened), key=_start_of)
+        stop = min(stop, self.top)
+        gone = RangeSet(self._absent(start, stop))
+        position = self._hole_at_or_after(start)
+        while position < len(self._holes) and self._holes[position].start < stop:
+            gone.discard(self._holes[position].start, self._holes[position].stop)
+            position += 1
+        opened = tuple(self._reopen(left, right, now_us=now_us) for left, right in gone)
         lost = tuple(
             Hole(start=left, stop=right, seen_at_us=now_us, cause=GapCause.DEVICE_OVERFLOW, closed_at_us=now_us)
             for left, right in self._found_again.overlap(start, stop)
         )
         self._found_again.discard(start, stop)
-        self._lost = sorted((*self._lost, *lost), key=_start_of)
+        self._lost = sorted((*self._lost, *lost), key=_start_of) if lost else self._lost
         return Change(opened=opened, closed=lost)
 
     def lose(self, start: int, stop: int, cause: GapCause, *, now_us: int) -> Change:
@@ -277,6 +279,16 @@ class StreamSequence:
             self._found_again.add(left, right)
         self._lost[first:last] = rest
         return [*filled, *rest]
+
+    def _reopen(self, start: int, stop: int, *, now_us: int) -> Hole:
+        """Make `[start, stop)` missing: a hole that ends there grows, so that a store that takes nothing makes one."""
+        position = self._hole_at_or_after(start)
+        if position and self._holes[position - 1].stop == start:
+            hole = self._holes[position - 1] = replace(self._holes[position - 1], stop=stop)
+        else:
+            hole = Hole(start=start, stop=stop, seen_at_us=now_us)
+            self._holes.insert(position, hole)
+        return hole
 
     def _absent(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of `[start, stop)` that are not committed."""

@@ -18,8 +18,9 @@ committed. Everything here is values in, values out: time is an argument, and `t
 sockets, threads and transactions.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffects
@@ -34,7 +35,14 @@ from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 CAPACITY: Final = 128
 WINDOW_SAMPLES: Final = 1_000
 STEPS_PER_TICK: Final = 2
+BACKFILL: Final = "bf/"
+BACKFILL_PER_STEP: Final = 1_000  # messages; live data goes first
+BACKFILL_WAITING_MAX: Final = 20_000
+UNKEPT_MAX_GAPS: Final = 4_096
 GATHERED_SHARE_MAX: Final = 0.9  # of the ring, that may wait for the first tick after a restart
+
+
+_NOTHING: Final = StepEffects()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +77,9 @@ class LivePipeline:
         self._step_count = 0
         self._is_showing = True
         self._is_resuming = False
+        self._unkept = _NOTHING
+        self._backfill: deque[Raw] = deque()
+        self.dropped_backfill_count = 0
 
     def pause_showing(self) -> None:
         """Only order, store and acknowledge from now on: after a restart, until the missing blocks have come."""
@@ -102,31 +113,33 @@ class LivePipeline:
         is_storing : bool
             Whether the store can keep what arrives; screens are told when it cannot.
         """
-        received = self.ingest.step(raws, now_us)
+        received = self.ingest.step(self._share_out(raws), now_us)
+        to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
         if self._is_showing:
             for batch in received.live:
                 self._show(batch)
         self._step_count += 1
         if self._step_count % STEPS_PER_TICK or not self._is_showing:
-            return Effects(to_store=received, outgoing=received.outgoing)
+            return Effects(to_store=to_store, outgoing=received.outgoing)
         ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
         frame = encode_live_frame(entries, tick=self.tick_count)
-        return Effects(to_store=received, outgoing=received.outgoing, ended=ended, live_frame=frame)
+        return Effects(to_store=to_store, outgoing=received.outgoing, ended=ended, live_frame=frame)
 
     def has_holes(self) -> bool:
-        """Return whether blocks of a training session are missing that may still come."""
+        """Return whether blocks of a training session are missing that may still come, or wait for their turn."""
         worn = {device for training in self.slots.trainings for device in training.sensors}
-        return any(sequence.holes for key, sequence in self.ingest.sequences().items() if key.device in worn)
+        return bool(self._backfill) or self.ingest.has_holes(worn)
 
     def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
         """Note what the store has committed; return the acknowledgements that are due at once."""
         return self.ingest.committed(keys, now_us=now_us)
 
     def refused(self, effects: Effects, *, now_us: int) -> None:
-        """Note that the store had no room: these blocks are missing again, and devices will send them again."""
+        """Note that the store had no room: blocks are missing again, and devices send them again; the rest waits."""
+        self._unkept = replace(effects.to_store, blocks=(), quarantined=())
         keys = [block.key for block in effects.to_store.blocks]
         keys += [refused.key for refused in effects.to_store.quarantined if refused.key is not None]
         self.ingest.failed(keys, now_us=now_us)
@@ -134,6 +147,16 @@ class LivePipeline:
     def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun], now_us: int) -> None:
         """Take the order of all streams up from the store; once, before the first step."""
         self.ingest.restore(stored, lost=lost, now_us=now_us)
+
+    def _share_out(self, raws: Sequence[Raw]) -> Sequence[Raw]:
+        """Return what this step takes: all that is live, and of what devices had to keep a bounded share."""
+        waiting = self._backfill
+        live = [raw for raw in raws if not raw.topic.startswith(BACKFILL)]
+        waiting.extend(raw for raw in raws if raw.topic.startswith(BACKFILL))
+        while len(waiting) > BACKFILL_WAITING_MAX:
+            waiting.pop()  # nothing is acknowledged, so it comes again
+            self.dropped_backfill_count += 1
+        return live + [waiting.popleft() for _ in range(min(len(waiting), BACKFILL_PER_STEP))]
 
     def _tick_all(self) -> Sequence[EndedRepetition]:
         """Take in everything that is in the ring, as if it had come in time."""
@@ -159,3 +182,17 @@ class LivePipeline:
             heart_rates = batch.rows["heart_rate"][:, -1].tolist()
             for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
                 self.slots.note_heart_rate(device, heart_rate, at_us=at_us)
+
+
+def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
+    """Return what is to be stored now with what the store had no room for, of each row the newest."""
+    if earlier is _NOTHING:
+        return now
+    gaps = {gap[:4]: gap for gap in (*earlier.gaps_closed, *earlier.gaps_opened, *now.gaps_closed)}
+    return replace(
+        now,
+        gaps_closed=list(gaps.values())[-UNKEPT_MAX_GAPS:],
+        device_meta=list({said.device: said for said in (*earlier.device_meta, *now.device_meta)}.values()),
+        device_state=list({said.device: said for said in (*earlier.device_state, *now.device_state)}.values()),
+        clock_fits=list({(fit.device, fit.boot): fit for fit in (*earlier.clock_fits, *now.clock_fits)}.values()),
+    )

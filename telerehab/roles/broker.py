@@ -16,7 +16,7 @@ from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.roles.process import set_up_logging
 from telerehab.settings import Settings
-from telerehab.supervision import EXIT_SETTINGS, TaskSupervisor
+from telerehab.supervision import EXIT_SETTINGS, TaskSupervisor, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ async def _serve(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, wish_to_end.set)
     database = open_database(settings)
-    if not await asyncio.to_thread(is_database_at_head, database):
+    if not await in_thread(lambda: is_database_at_head(database)):
         log.error("The database has another version than this program: run `telerehab migrate`")
         return EXIT_SETTINGS
     credentials = SqlCredentials(database.main, settings)
-    await asyncio.to_thread(credentials.refresh)
+    await in_thread(credentials.refresh)
     broker = EmbeddedBroker(settings.mqtt_host, settings.mqtt_port, credentials=credentials)
     try:
         await broker.start()
@@ -57,14 +57,14 @@ async def _serve(settings: Settings) -> int:
     finally:
         await tasks.close()
         await broker.stop()
-        await asyncio.to_thread(heartbeat.remove)
+        await in_thread(heartbeat.remove)
         database.close()
     return 0
 
 
 async def _keep_beating(heartbeat: Heartbeat) -> None:
     """Write the role's row, then say every two seconds that the broker runs."""
-    await asyncio.to_thread(heartbeat.register)
+    await in_thread(heartbeat.register)
     while True:
         await asyncio.sleep(BEAT_INTERVAL_S)
-        await asyncio.to_thread(heartbeat.beat)
+        await in_thread(heartbeat.beat)

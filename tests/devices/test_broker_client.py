@@ -1,5 +1,6 @@
 """The connection to the broker on real sockets: it survives what brokers, attackers and bugs do to it."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -210,6 +211,15 @@ def test_it_connects_when_the_broker_comes_later_and_again_after_a_restart(crede
             until(lambda: not client.is_connected)
     finally:
         client.close()
+
+
+def test_replacing_and_closing_a_connection_is_no_error_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with connected(port, "ingest", "rt/1/#") as ingest:
+        replaced = ingest._thread
+        assert replaced is not None
+        ingest._replace()
+        until(lambda: not replaced.is_alive() and ingest.is_subscribed)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_random_client_ids_do_not_repeat() -> None:

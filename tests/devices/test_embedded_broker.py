@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.embedded_broker import EmbeddedBroker, is_allowed
 from devices.errors import BrokerUnavailableError
+from devices.wire import MAX_FRAME_BYTES
 from tests.devices.broker_fixtures import (
     ACCOUNTS,
     MemoryCredentials,
@@ -182,6 +183,32 @@ def test_a_revoked_account_is_deaf_and_dumb_at_once_and_cannot_log_in_again(
             credentials.revoked.clear()
 
 
+def test_clients_that_come_and_go_cost_the_others_no_message(port: int) -> None:
+    made = [str(number).encode() for number in range(120)]
+    with (
+        connected(port, "ingest", "rt/1/#") as first,
+        connected(port, "ingest", "rt/1/00/#") as second,
+        connected(port, "band-1") as band,
+        connected(port, "web") as web,
+    ):
+        for payload in made:
+            band.publish("rt/1/00/band-1/imu", payload)
+            web._client.subscribe(f"cmd/1/band-1/{payload.decode()}")
+        assert [raw.payload for raw in receive(first, len(made))] == made
+        assert [raw.payload for raw in receive(second, len(made))] == made
+
+
+def test_an_oversize_message_ends_its_senders_connection_only(port: int) -> None:
+    with connected(port, "ingest", "rt/1/#") as ingest, connected(port, "band-1") as band:
+        with connected(port, "band-2") as rude:
+            rude.publish("rt/1/00/band-2/imu", bytes(MAX_FRAME_BYTES))
+            assert len(receive(ingest)[0].payload) == MAX_FRAME_BYTES
+            rude.publish("rt/1/00/band-2/imu", bytes(MAX_FRAME_BYTES + 1))
+            until(lambda: not rude.is_connected)
+        band.publish("rt/1/00/band-1/imu", b"good")
+        assert [raw.payload for raw in receive(ingest)] == [b"good"]
+
+
 def test_a_port_that_is_taken_is_a_named_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -189,6 +216,26 @@ def test_a_port_that_is_taken_is_a_named_error() -> None:
         broker = EmbeddedBroker("127.0.0.1", taken.getsockname()[1], credentials=MemoryCredentials())
         with pytest.raises(BrokerUnavailableError):
             asyncio.run(broker.start())
+
+
+def test_a_client_that_has_gone_leaves_nothing_behind() -> None:
+    def come_and_go(port: int) -> None:
+        with connected(port, "web", "live/1/#"), connected(port, "band-1", "ack/1/band-1"):
+            pass
+
+    async def serve() -> None:
+        broker = EmbeddedBroker("127.0.0.1", 0, credentials=MemoryCredentials())
+        await broker.start()
+        try:
+            for _ in range(3):
+                await asyncio.to_thread(come_and_go, broker.port)
+            inner = broker._broker
+            assert inner is not None
+            await asyncio.to_thread(until, lambda: not inner._sessions and not inner._subscriptions)
+        finally:
+            await broker.stop()
+
+    asyncio.run(serve())
 
 
 def test_stopping_twice_or_before_the_start_does_nothing() -> None:

@@ -185,3 +185,13 @@ def test_data_that_was_given_up_is_still_taken_when_it_comes(cause: GapCause) ->
         (6, 10, cause),
     }
     assert sequence.watermark == 11
+
+
+def test_what_a_full_store_refuses_is_one_hole_however_long_it_lasts() -> None:
+    sequence = StreamSequence([(0, 10)])
+    for number in range(10, 5_000):
+        assert sequence.receive(number, number + 1, now_us=number) is not None
+        change = sequence.fail(number, number + 1, now_us=number)
+        assert change.opened == (Hole(start=10, stop=number + 1, seen_at_us=10),)
+    assert sequence.holes == change.opened
+    assert sequence.watermark == 10

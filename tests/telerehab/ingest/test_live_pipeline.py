@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.results import Phase, Reason
 from devices.ports import Raw
-from telerehab import live_frame
+from telerehab import live_frame, live_pipeline
 from telerehab.live_pipeline import LivePipeline
 from tests.telerehab.ingest.bodies import (
     GYRO_NOISE,
@@ -217,6 +217,54 @@ def test_what_is_committed_is_acknowledged_and_nothing_before() -> None:
     house.run(2)
     assert house.entries()[-1]["flags"] == 0
     assert house.acknowledged("thigh-1") >= 45
+
+
+def test_what_the_store_had_no_room_for_and_nobody_sends_again_is_handed_over_until_it_has() -> None:
+    house = House(knee(), [training()])
+    house.has_room = False
+    house.run(2)
+    refused_count = len(house.effects)
+    house.has_room = True
+    house.run(0.05)
+    stored = house.effects[refused_count].to_store
+    names = {"thigh-1", "shank-1"}
+    assert {meta.device for meta in stored.device_meta} == names
+    assert {state.device for state in stored.device_state} == names
+    assert {fitted.device for fitted in stored.clock_fits} == names
+    assert {(gap.device, gap.start_sequence) for gap in stored.gaps_closed} >= {(name, 0) for name in names}
+    house.run(0.05)
+    assert house.effects[-1].to_store.device_meta == []
+
+
+def test_backfill_gets_a_bounded_share_of_a_step_and_live_data_goes_first() -> None:
+    house = House(knee(), [training()])
+    house.run(1)
+    many = Sensor(name="thigh-1", signal=lambda t_s: np.zeros((len(t_s), 6)), boot=9)
+    kept = [Raw("bf/1/00/thigh-1/imu", many.make_block(flags=1), house.now_us) for _ in range(2_500)]
+    house.send(*kept)
+    before_count = len(house.stored)
+    steps = []
+    for _ in range(4):
+        house.run(0.05)
+        steps.append(house.effects[-1].to_store.blocks)
+    assert [sum(block.boot == 9 for block in blocks) for blocks in steps] == [1_000, 1_000, 500, 0]
+    assert sum(block.boot == 1 for blocks in steps for block in blocks) >= 2
+    assert not house.pipeline.dropped_backfill_count
+    house.run(0.1)
+    assert len(house.stored) >= before_count + 2_500
+
+
+def test_backfill_that_waits_is_bounded_and_what_is_dropped_is_not_acknowledged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_pipeline, "BACKFILL_WAITING_MAX", 30)
+    house = House(knee(), [training()])
+    many = Sensor(name="thigh-1", signal=lambda t_s: np.zeros((len(t_s), 6)), boot=9)
+    house.send(*(Raw("bf/1/00/thigh-1/imu", many.make_block(flags=1), house.now_us) for _ in range(50)))
+    house.run(1.5)
+    assert house.pipeline.dropped_backfill_count == 20
+    assert {key.sequence for key in house.stored if key.boot == 9} == set(range(30))
+    assert [9, "imu", 30] in [entry for topic, entries in house.acks if topic == "ack/1/thigh-1" for entry in entries]
 
 
 def test_blocks_for_which_the_store_had_no_room_are_asked_for_and_stored_when_they_come_again() -> None:
