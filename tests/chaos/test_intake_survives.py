@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from devices.broker_client import BrokerClient
 from devices.topics import backfill_topic, live_topic, meta_topic, state_topic
 from tests.chaos.world import SPARE_DEVICE, Home, LiveWatch, World, wait_until
+from tests.telerehab.db.postgres import PostgresServer
 
 pytestmark = pytest.mark.chaos
 
@@ -77,6 +78,23 @@ def test_no_block_is_lost_over_mosquitto_either(world: World) -> None:
     world.start_role("ingest")
     let_it_end(world)
     assert_nothing_is_lost(world)
+
+
+@pytest.mark.postgres
+def test_no_block_and_no_repetition_is_lost_on_postgresql_either(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    with World(tmp_path, database_url=postgres_server.create_database()) as world:
+        assert {engine.dialect.name for engine in (world.database.main, world.database.hot)} == {"postgresql"}
+        home = world.homes[0]
+        world.start_role("broker")
+        world.start_role("ingest")
+        world.start_simulator(options=["--still", "4", "--loss", "0.01", "--duplicates", "0.02"])
+        wait_until(partial(has_stored, world, home, 1), timeout_s=25)
+        let_it_end(world)
+        assert_nothing_is_lost(world)
+        assert world.stop("ingest") == 0
+        assert world.stored_repetition_count(home) == len(world.true_repetitions(home))
 
 
 def test_garbage_and_damaged_frames_cost_no_good_block_and_no_memory(world: World) -> None:

@@ -87,6 +87,8 @@ class World:
     exercise : str
     sites : sequence of str
         Where the movement sensors are worn.
+    database_url : str
+        Default: SQLite in the folder.
     """
 
     def __init__(
@@ -96,13 +98,19 @@ class World:
         n_homes: int = 1,
         exercise: str = "knee_extension_seated",
         sites: Sequence[str] = ("thigh_right", "shank_right"),
+        database_url: str = "",
     ) -> None:
         self.folder = folder
         self.truth = folder / "truth"
         self.exercise = exercise
         self.sites = sites
         self.settings = Settings(
-            data_dir=folder / "data", mqtt_port=free_port(), web_port=free_port(), media_control_port=0, dev=True
+            data_dir=folder / "data",
+            database_url=database_url,
+            mqtt_port=free_port(),
+            web_port=free_port(),
+            media_control_port=0,
+            dev=True,
         )
         upgrade(self.settings)
         self.settings.secret_for("test")  # makes the key before several roles ask for it
