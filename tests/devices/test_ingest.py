@@ -334,6 +334,17 @@ def test_too_many_boots_are_refused_unless_old_ones_are_settled() -> None:
     assert len(effects.blocks) == 1
 
 
+def test_a_store_with_too_many_boots_is_taken_up_all_the_same() -> None:
+    ingest = make()
+    ingest.restore(
+        [SequenceRun("band-1", boot, "imu", 5, 6) for boot in range(module.MAX_STREAMS_PER_DEVICE + 3)], now_us=NOW
+    )
+    assert ingest.counts["too_many_streams"] == 3
+    assert ingest.has_holes(["band-1"])
+    assert not ingest.has_holes(["band-2", None])
+    assert sequences(step(ingest, 6, 4, boot=1)) == [4, 6]
+
+
 def test_the_clock_is_asked_and_the_fit_comes_out() -> None:
     ingest = make()
     probe = next(message for message in ingest.step([state()], NOW).outgoing if message.topic == "clk/1/band-1")
