@@ -252,6 +252,7 @@ def participant(identifier: str, name: str, **fields: Any) -> dict[str, Any]:
         "patient_id": None,
         "training_session": None,
         "help_since": None,
+        "paused_since": None,
         **fields,
     }
 

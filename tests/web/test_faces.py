@@ -223,6 +223,7 @@ def test_every_screen_of_the_therapist_is_accessible(open_page: Callable[..., Pa
         press(page, "open")
         page.wait_for_selector(".tile")
         inspector.look("room")
+        people[1]["paused_since"] = "2026-11-21T20:00:00Z"
         people[2]["help_since"], people[3]["state"], people[4]["link"] = "2026-11-21T20:00:00Z", "waiting", "lost"
         clinic.movements[training_of(0)].age_ms = 3000
         clinic.show()
@@ -232,6 +233,8 @@ def test_every_screen_of_the_therapist_is_accessible(open_page: Callable[..., Pa
         inspector.look("room with needs")
         press(page, "next-exercise")
         inspector.look("next exercise")
+        press(page, "alike")
+        inspector.look("all the same size")
         press(page, "end")
         page.wait_for_selector("dialog[open]")
         inspector.look("end?")
@@ -406,6 +409,54 @@ def test_a_call_for_help_is_repeated_until_it_is_heard_also_over_a_broken_line(o
         page.wait_for_selector(".help-banner:has-text('har fået besked')")
         press(page, "help-cancel")
         wait_for(lambda: clinic.heard("help")[-1]["on"] is False, page)
+
+
+def test_a_pause_is_told_until_it_is_heard_and_is_kept_over_a_reload(open_page: Callable[..., Page]) -> None:
+    clinic = patient_clinic("da")
+    assert clinic.state is not None
+    own = clinic.state["participants"][1]
+    with serve_clinic(clinic):
+        page = open_page(clinic, "/patient")
+        press_when_shown(page, "start")
+        page.wait_for_selector(".count-number")
+        press(page, "pause")
+        wait_for(lambda: len(clinic.heard("pause")) >= 2, page)  # the state does not show it yet: told again
+        assert {message["on"] for message in clinic.heard("pause")} == {True}
+        own["paused_since"] = "2026-11-21T20:00:00Z"
+        clinic.show()
+        page.reload()
+        page.wait_for_selector('[data-action="pause"][aria-pressed="true"]')
+        assert "kan se, at du holder pause" in page.inner_text(".cue")
+        press(page, "pause")
+        wait_for(lambda: clinic.heard("pause")[-1]["on"] is False, page)
+
+
+def test_the_first_patient_is_large_at_once_and_all_may_be_alike(open_page: Callable[..., Page]) -> None:
+    clinic = therapist_clinic("en")
+    assert clinic.state is not None
+    clinic.state["participants"][1]["state"] = "invited"
+    clinic.state["participants"][3]["paused_since"] = "2026-11-21T20:00:00Z"
+
+    def picture_area() -> float:
+        box = page.locator(".tile-picture").first.bounding_box()
+        assert box is not None
+        return box["width"] * box["height"]
+
+    with serve_clinic(clinic):
+        page = open_page(clinic, "/therapist")
+        press_when_shown(page, "open")
+        page.wait_for_selector(".focus h2:has-text('Poul Kristensen')")  # the first who is here
+        wait_for(lambda: clinic.heard("focus"), page)
+        assert clinic.heard("focus")[-1]["participant"] == patient_of(1)
+        page.wait_for_selector('[data-need="paused"]:has-text("Anna Møller")')
+        assert page.locator(".badge.pause").count() == 1
+        small = picture_area()
+        page.locator('[data-action="alike"]').focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".focus", state="detached")
+        assert picture_area() > 2 * small
+        assert page.evaluate("document.activeElement.dataset.action") == "alike"
+        assert clinic.heard("focus")[-1]["participant"] is None
 
 
 def test_a_patient_who_refuses_the_camera_trains_on_and_is_not_asked_again(open_page: Callable[..., Page]) -> None:

@@ -1,4 +1,4 @@
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, type Signal } from "@preact/signals";
 import { api, ApiError, type LiveSessionSummary, type Me } from "../shared/api";
 import { startLanguage } from "../shared/i18n";
 import { isPresent, isWaiting, type Participant } from "../shared/messages";
@@ -31,7 +31,8 @@ export class PatientFace {
   readonly offered = signal<LiveSessionSummary | null>(null);
   readonly room = signal<Room | null>(null);
   readonly media = signal<MediaChoice | null>(rememberedChoice());
-  readonly paused = signal(false);
+  /** What the patient wants; null = what the server says. Sent again until both agree. */
+  readonly pauseWanted = signal<boolean | null>(null);
   readonly asking = signal<"stop" | "write" | null>(null);
   readonly helpOpen = signal(false);
   /** What the patient wants; null = what the server says. Sent again until both agree. */
@@ -46,6 +47,7 @@ export class PatientFace {
   readonly self = computed<Participant | null>(() => this.room.value?.me() ?? null);
   readonly training = computed(() => this.self.value?.training_session ?? null);
   readonly helpOn = computed(() => this.helpWanted.value ?? (this.self.value?.help_since ?? null) !== null);
+  readonly paused = computed(() => this.pauseWanted.value ?? (this.self.value?.paused_since ?? null) !== null);
   readonly helpHeard = computed(() => (this.self.value?.help_since ?? null) !== null && this.room.value?.link.value === "open");
 
   readonly screen = computed<Screen>(() => {
@@ -73,7 +75,10 @@ export class PatientFace {
       if (bye === "ended") void this.finish("done");
     });
     effect(() => {
-      if (this.room.value?.refused.value) this.forgetSeat();
+      const room = this.room.value;
+      if (!room?.refused.value) return;
+      if (room.me()) void this.finish("done"); // ended while the line was broken: the patient has a receipt all the same
+      else this.forgetSeat();
     });
     effect(() => {
       if (this.self.value?.state === "removed") void this.finish("done");
@@ -102,8 +107,7 @@ export class PatientFace {
     });
     const room = new Room(offered.id, () => undefined);
     this.receipt.value = null;
-    this.helpWanted.value = null;
-    this.paused.value = false;
+    this.helpWanted.value = this.pauseWanted.value = null;
     this.room.value = room;
     room.start();
     const stop = effect(() => {
@@ -127,6 +131,11 @@ export class PatientFace {
     this.callAgain();
   }
 
+  wantPause(on: boolean): void {
+    this.pauseWanted.value = on;
+    this.callAgain();
+  }
+
   /** End the own training, tell the server, keep a receipt. Whatever fails on the way, the patient has stopped. */
   async finish(reason: "done" | "stop"): Promise<void> {
     const room = this.room.peek();
@@ -135,7 +144,7 @@ export class PatientFace {
     const receipt: Receipt = { ...summary(room), therapist: this.name(), saved: signal(false) };
     this.receipt.value = receipt;
     this.asking.value = null;
-    this.helpWanted.value = null;
+    this.helpWanted.value = this.pauseWanted.value = null;
     sessionStorage.removeItem(SEAT_KEY);
     if (reason === "stop") room.leave();
     else room.close();
@@ -197,11 +206,10 @@ export class PatientFace {
 
   private callAgain(): void {
     const room = this.room.peek();
-    const wanted = this.helpWanted.peek();
-    if (!room || wanted === null || room.link.peek() === "closed") return;
-    const isOn = (room.me()?.help_since ?? null) !== null;
-    if (isOn === wanted) this.helpWanted.value = null;
-    else room.help(wanted).catch(() => undefined); // not reached: called again in a second
+    if (!room || room.link.peek() === "closed") return;
+    const self = room.me();
+    insist(this.helpWanted, (self?.help_since ?? null) !== null, room.help);
+    insist(this.pauseWanted, (self?.paused_since ?? null) !== null, room.pause);
   }
 }
 
@@ -210,6 +218,14 @@ export interface Receipt {
   romDeg: number | null;
   therapist: string;
   saved: { value: boolean; peek(): boolean };
+}
+
+/** Ask for what is wanted unless the server has it; what is not heard is asked for again in a second. */
+function insist(wanted: Signal<boolean | null>, isOn: boolean, ask: (on: boolean) => Promise<unknown>): void {
+  const wish = wanted.peek();
+  if (wish === null) return;
+  if (wish === isOn) wanted.value = null;
+  else ask(wish).catch(() => undefined);
 }
 
 /** Keep the tablet's screen on while training; where the browser cannot, the screen goes dark as the tablet is set. */

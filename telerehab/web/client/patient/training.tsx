@@ -78,7 +78,12 @@ export function TrainingScreen({ face }: { face: PatientFace }) {
       <h1 class="hidden-text">{t("patient.title")}</h1>
       {voice}
       <section class="therapist" aria-label={t("patient.therapist")}>
-        <TherapistPicture therapist={therapist} stream={therapist ? room.streamOf(therapist.id, "video") : null} name={name} />
+        <TherapistPicture
+          therapist={therapist}
+          stream={therapist ? room.streamOf(therapist.id, "video") : null}
+          isComing={room.legs.value.subscribe !== "flowing"}
+          name={name}
+        />
         <TherapistWords face={face} />
         {face.soundBlocked.value && (
           <button
@@ -151,8 +156,8 @@ function cueText(cue: TextKey, name: string, target: number | null): string {
   return t(cue as "cue.hold");
 }
 
-function TherapistPicture(props: { therapist: Participant | null; stream: MediaStream | null; name: string }) {
-  const { therapist, stream, name } = props;
+function TherapistPicture(props: { therapist: Participant | null; stream: MediaStream | null; isComing: boolean; name: string }) {
+  const { therapist, stream, isComing, name } = props;
   const isHere = therapist !== null && isPresent(therapist);
   const isLost = isHere && therapist.link === "lost";
   const showsPicture = stream !== null && isHere && !isLost && therapist.publishes.video;
@@ -163,9 +168,18 @@ function TherapistPicture(props: { therapist: Participant | null; stream: MediaS
       ) : (
         <p class="no-picture">
           <Person />
-          {t(isLost ? "patient.therapist.lost" : isHere ? "patient.therapist.novideo" : "patient.therapist.absent", {
-            name: name || t("patient.therapist"),
-          })}
+          <strong>{name || t("patient.therapist")}</strong>
+          {t(
+            isLost
+              ? "patient.therapist.lost"
+              : !isHere
+                ? "patient.therapist.absent"
+                : isComing
+                  ? "patient.therapist.coming"
+                  : therapist.publishes.audio
+                    ? "patient.therapist.voice_only"
+                    : "patient.therapist.novideo",
+          )}
         </p>
       )}
     </div>
@@ -187,7 +201,8 @@ function TherapistWords({ face }: { face: PatientFace }) {
   const own = room?.state.value?.you;
   const line = room?.texts.value.filter((candidate) => candidate.participant !== own).at(-1);
   const name = face.name();
-  if (name === "") return null;
+  const showsName = line !== undefined || face.therapist.value?.publishes.video === true; // else the name stands in the middle
+  if (name === "" || !showsName) return null;
   return (
     <p class="words">
       <strong>
@@ -202,7 +217,7 @@ function TherapistWords({ face }: { face: PatientFace }) {
 function Bottom({ face }: { face: PatientFace }) {
   return (
     <footer class="bottom">
-      <button class="button calm" data-action="pause" aria-pressed={face.paused.value} onClick={() => (face.paused.value = !face.paused.value)}>
+      <button class="button calm" data-action="pause" aria-pressed={face.paused.value} onClick={() => face.wantPause(!face.paused.peek())}>
         {t(face.paused.value ? "patient.pause.go_on" : "patient.pause")}
       </button>
       <button class="button calm" data-action="write" onClick={() => (face.asking.value = "write")}>

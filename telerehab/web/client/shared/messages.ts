@@ -22,6 +22,7 @@ export interface Participant {
   patient_id: string | null;
   training_session: TrainingSessionInfo | null;
   help_since: string | null;
+  paused_since: string | null;
 }
 
 export interface LiveSessionState {

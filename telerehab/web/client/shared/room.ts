@@ -10,7 +10,7 @@ import { LiveSocket, type ByeReason, type LinkState } from "./socket";
 export const HISTORY_S = 30;
 const TEXT_EVENTS_MAX = 2000;
 /** Typed text leaves at the latest so long after the key was pressed; with the way it is seen within 500 ms. */
-const TEXT_DELAY_MS = 200;
+const TEXT_DELAY_MS = 100;
 
 /** The newest live values of one training session. Mutated by messages, read by painting. */
 export interface LiveValue {
@@ -52,6 +52,7 @@ export class Room {
         const before = this.state.peek();
         this.state.value = state;
         if (before && before.media_epoch !== state.media_epoch) void this.media.afterNewWorker();
+        this.media.retryRefused();
         this.media.expect(Object.values(state.slots ?? {}).some((participant) => this.isSending(participant)));
       },
       onEvent: (event) => this.take(event),
@@ -75,6 +76,8 @@ export class Room {
 
   start(): void {
     this.socket.start();
+    addEventListener("online", this.wake);
+    document.addEventListener("visibilitychange", this.wake);
   }
 
   /** Leave the live session; it goes on without us and the way back is open. */
@@ -84,6 +87,8 @@ export class Room {
   }
 
   close(): void {
+    removeEventListener("online", this.wake);
+    document.removeEventListener("visibilitychange", this.wake);
     this.media.close();
     this.socket.close();
   }
@@ -92,6 +97,7 @@ export class Room {
   focus = (participant: string | null) => this.socket.request("focus", { participant });
   talkTo = (participant: string | null) => this.socket.request("talk_to", { participant });
   help = (on: boolean) => this.socket.request("help", { on });
+  pause = (on: boolean) => this.socket.request("pause", { on });
   end = () => this.socket.request("end");
 
   /** Take the whole text of the writing field; the difference is sent while it is typed. */
@@ -132,6 +138,10 @@ export class Room {
     for (const value of this.values.values()) result = largest(result, value.largestRomDeg);
     return result;
   }
+
+  private readonly wake = () => {
+    if (document.visibilityState === "visible") this.socket.wake();
+  };
 
   private isSending(participant: string | null): boolean {
     const source = this.state.value?.participants.find((candidate) => candidate.id === participant);

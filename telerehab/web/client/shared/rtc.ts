@@ -17,11 +17,12 @@ export interface Legs {
   subscribe: LegState;
 }
 
-const GATHERING_MAX_MS = 2500;
 const WATCH_MS = 1000;
 const STALLED_MS = 4000;
-const RENEW_MIN_MS = 3000;
-const RENEW_MAX_MS = 20_000;
+const RENEW_MIN_MS = 1000;
+const RENEW_MAX_MS = 4000;
+/** A busy or missing media worker is asked again with the next state, but not more often than this. */
+const REFUSED_MIN_MS = 250;
 /** How long the replaced pair may live on while the new one connects. */
 const OLD_PAIR_KEPT_MS = 8000;
 /** The sizes a subscription may have; a fuller live session takes the next one by a further connection. */
@@ -42,6 +43,8 @@ interface Leg {
 /**
  * The two peer connections of one seat: *publish* (own camera and microphone) and *subscribe* (fixed slots).
  *
+ * Own addresses are not waited for: the media worker names its own in the answer, and learns ours from our first packet.
+ *
  * Nobody's joining or leaving changes them. A broken one is replaced by a new connection on the same seat, and the old one
  * closes only when the new one is up.
  */
@@ -53,6 +56,9 @@ export class MediaLegs {
   private quality: Quality | null = null;
   private expectsMedia = false;
   private readonly busy = { publish: false, subscribe: false };
+  /** Asked for while one was being made: that one may be with a worker that is gone. */
+  private readonly again = { publish: false, subscribe: false };
+  private readonly refused = { publish: false, subscribe: false };
   private readonly failures = { publish: 0, subscribe: 0 };
   private readonly triedMs = { publish: -Infinity, subscribe: -Infinity };
   private legs: Legs = { publish: "off", subscribe: "off" };
@@ -101,8 +107,34 @@ export class MediaLegs {
     await this.makeAnew("subscribe");
   }
 
+  /** A state came, so the server is there: what it refused is asked for again at once, not after the back-off. */
+  retryRefused(): void {
+    for (const which of ["publish", "subscribe"] as const) {
+      if (!this.refused[which] || performance.now() - this.triedMs[which] < REFUSED_MIN_MS) continue;
+      void this.makeAnew(which);
+    }
+  }
+
+  /** Return how many sound packets have arrived, by slot. */
+  async audioPackets(): Promise<Record<string, number>> {
+    const counted: Record<string, number> = {};
+    const connection = this.subscribeLeg?.connection;
+    for (const transceiver of connection?.getTransceivers() ?? []) {
+      if (!connection || transceiver.receiver.track.kind !== "audio") continue;
+      const report = await transceiver.receiver.getStats();
+      report.forEach((entry: Record<string, unknown>) => {
+        if (entry["type"] === "inbound-rtp") counted[slotByPlace(connection, transceiver)] = Number(entry["packetsReceived"] ?? 0);
+      });
+    }
+    return counted;
+  }
+
   private async makeAnew(which: "publish" | "subscribe"): Promise<void> {
-    if (which === "publish" ? this.ownStream !== null : this.slots !== null) await this.renew(which);
+    if (this.isWanted(which)) await this.renew(which);
+  }
+
+  private isWanted(which: "publish" | "subscribe"): boolean {
+    return which === "publish" ? this.ownStream !== null : this.slots !== null;
   }
 
   /** Follow the server's wish for size, rate and bits of the own video; drops resolution before frame rate. */
@@ -134,22 +166,31 @@ export class MediaLegs {
   }
 
   private async renew(which: "publish" | "subscribe"): Promise<void> {
-    if (this.busy[which]) return;
+    if (this.busy[which]) {
+      this.again[which] = true;
+      return;
+    }
     this.busy[which] = true;
+    this.refused[which] = false;
     this.triedMs[which] = performance.now();
     if (this.legs[which] !== "flowing") this.setLeg(which, "connecting");
     const connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
     try {
       if (which === "publish") await this.offerOwn(connection);
       else await this.askForSlots(connection);
-      this.replace(which, connection);
+      if (this.isWanted(which)) this.replace(which, connection);
+      else connection.close();
     } catch {
       connection.close();
       this.failures[which] += 1;
-      this.setLeg(which, "broken"); // tried again by `look`
+      this.refused[which] = true;
+      this.setLeg(which, "broken"); // tried again by `look`, or with the next state
     } finally {
       this.busy[which] = false;
     }
+    if (!this.again[which]) return;
+    this.again[which] = false;
+    await this.makeAnew(which);
   }
 
   private replace(which: "publish" | "subscribe", connection: RTCPeerConnection): void {
@@ -182,7 +223,6 @@ export class MediaLegs {
       if (track.kind === "video") preferVp8(transceiver);
     }
     await connection.setLocalDescription();
-    await gathered(connection);
     const reply = await this.signalling.request("publish", { sdp: connection.localDescription?.sdp });
     await connection.setRemoteDescription({ type: "answer", sdp: String(reply["sdp"]) });
     if (this.quality) {
@@ -202,7 +242,6 @@ export class MediaLegs {
     if (typeof begun["offer"] === "string") {
       await connection.setRemoteDescription({ type: "offer", sdp: begun["offer"] });
       await connection.setLocalDescription();
-      await gathered(connection);
       await this.signalling.request("subscribe_sdp", { sdp: connection.localDescription?.sdp });
       return;
     }
@@ -211,7 +250,6 @@ export class MediaLegs {
       preferVp8(connection.addTransceiver("video", { direction: "recvonly" }));
     }
     await connection.setLocalDescription();
-    await gathered(connection);
     const reply = await this.signalling.request("subscribe_sdp", { sdp: connection.localDescription?.sdp });
     await connection.setRemoteDescription({ type: "answer", sdp: String(reply["sdp"]) });
   }
@@ -221,7 +259,7 @@ export class MediaLegs {
     const nowMs = performance.now();
     for (const which of ["publish", "subscribe"] as const) {
       const leg = which === "publish" ? this.publishLeg : this.subscribeLeg;
-      if (which === "publish" ? this.ownStream === null : this.slots === null) continue;
+      if (!this.isWanted(which)) continue;
       if (leg) await countBytes(leg, which, nowMs);
       const state = leg?.connection.connectionState ?? "closed";
       const isStalled =
@@ -268,17 +306,4 @@ function slotByPlace(connection: RTCPeerConnection, transceiver: RTCRtpTransceiv
   const kind = transceiver.receiver.track.kind;
   const same = connection.getTransceivers().filter((candidate) => candidate.receiver.track.kind === kind);
   return `${kind}-${same.indexOf(transceiver)}`;
-}
-
-/** Resolve when all own addresses are in the local description, or after a bounded wait with those that are. */
-function gathered(connection: RTCPeerConnection): Promise<void> {
-  if (connection.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHERING_MAX_MS);
-    connection.addEventListener("icegatheringstatechange", () => {
-      if (connection.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

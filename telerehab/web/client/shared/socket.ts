@@ -6,7 +6,9 @@ export const LINK_LOST_MS = 3000;
 /** No answer for so long: the socket itself is given up and opened anew. */
 export const SOCKET_KEPT_MS = 15_000;
 export const BACKOFF_FIRST_MS = 300;
-export const BACKOFF_MAX_MS = 5000;
+export const BACKOFF_MAX_MS = 4000;
+/** A socket that has not opened by then is given up; the next one may find a server that is back. */
+export const OPENING_MAX_MS = 5000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const REQUESTS_MAX = 64;
 const REPLAY_PAGES_MAX = 40;
@@ -51,7 +53,7 @@ interface Pending {
 
 /** Return how long to wait before the given try (0 = first), with a jitter so that screens do not come back in step. */
 export function backoffMs(attempt: number, random: number): number {
-  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 10)) * (0.75 + 0.5 * random);
+  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 10)) * (0.6 + 0.4 * random);
 }
 
 /** Answers to `join` after which asking again cannot help. */
@@ -120,7 +122,12 @@ export class LiveSocket {
     socket.onclose = () => {
       if (this.socket === socket) this.reopen();
     };
-    this.stopTimers.push(this.world.after(PING_MS, () => this.beat()));
+    this.stopTimers.push(
+      this.world.after(PING_MS, () => this.beat()),
+      this.world.after(OPENING_MAX_MS, () => {
+        if (this.socket === socket && socket.readyState === 0) this.reopen();
+      }),
+    );
   }
 
   private async join(): Promise<void> {
@@ -229,6 +236,15 @@ export class LiveSocket {
     if (this.socket === null || this.socket.readyState !== 1) return false;
     this.socket.send(JSON.stringify({ v: 1, ...fields }));
     return true;
+  }
+
+  /** The network or the person is back: try at once what would be tried later. */
+  wake(): void {
+    if (this.socket !== null || this.link === "closed") return;
+    this.attempt = 0;
+    for (const stop of this.stopTimers) stop();
+    this.stopTimers = [];
+    this.open();
   }
 
   private reopen(): void {

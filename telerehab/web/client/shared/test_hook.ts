@@ -11,6 +11,8 @@ export interface TestHook {
   liveFrames(): number;
   /** Decoded video frames by slot. */
   framesDecoded(): Record<string, number>;
+  /** Sound packets received, by slot. */
+  audioPackets(): Promise<Record<string, number>>;
   /** Counted repetitions by training session. */
   repetitions(): Record<string, number>;
   /** Age of the newest sample by training session; null = unknown. [ms] */
@@ -40,6 +42,7 @@ export function exposeTestHook(room: () => Room | null): void {
           video.getVideoPlaybackQuality().totalVideoFrames,
         ]),
       ),
+    audioPackets: async () => (await room()?.media.audioPackets()) ?? {},
     repetitions: () => values((current, id) => current.values.get(id)?.entry.repetitions ?? 0),
     ages: () => values((current, id) => freshnessOf(current.valueOf(id), performance.now()).ageMs),
   });

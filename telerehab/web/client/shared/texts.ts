@@ -125,9 +125,11 @@ export interface TextValues {
   "patient.stop.question": undefined;
   "patient.stop.yes": undefined;
   "patient.therapist": undefined;
-  "patient.therapist.absent": { name: string | number };
-  "patient.therapist.lost": { name: string | number };
-  "patient.therapist.novideo": { name: string | number };
+  "patient.therapist.absent": undefined;
+  "patient.therapist.coming": undefined;
+  "patient.therapist.lost": undefined;
+  "patient.therapist.novideo": undefined;
+  "patient.therapist.voice_only": undefined;
   "patient.title": undefined;
   "patient.to_enter": undefined;
   "patient.tone": undefined;
@@ -180,7 +182,6 @@ export interface TextValues {
   "room.exercise.target_high": undefined;
   "room.exercise.target_low": undefined;
   "room.focus": undefined;
-  "room.focus.none": undefined;
   "room.leave": undefined;
   "room.leave.question": undefined;
   "room.leave.yes": undefined;
@@ -198,13 +199,13 @@ export interface TextValues {
   "room.need.link_weak": undefined;
   "room.need.not_looked_at": { minutes: string | number };
   "room.need.not_stored": undefined;
+  "room.need.paused": undefined;
   "room.need.sensor_lost": undefined;
   "room.need.target_reached": { count: string | number };
   "room.need.trust_poor": { reason: string | number };
   "room.need.waiting": undefined;
   "room.needs": undefined;
   "room.needs.none": undefined;
-  "room.needs.since": { seconds: string | number };
   "room.not_stored": undefined;
   "room.number.age": undefined;
   "room.number.angle": undefined;
@@ -243,10 +244,12 @@ export interface TextValues {
   "room.tile.help": undefined;
   "room.tile.left": undefined;
   "room.tile.novideo": undefined;
+  "room.tile.paused": undefined;
   "room.tile.repetitions": undefined;
   "room.tile.talked_to": undefined;
   "room.tile.waiting": undefined;
   "room.tiles": undefined;
+  "room.tiles.alike": undefined;
   "room.to_lobby": undefined;
   "room.video.label": { name: string | number };
   "side.left": undefined;
@@ -385,7 +388,7 @@ export const da: Record<TextKey, string> = {
   "patient.not_logged_in": "Denne tablet er ikke koblet til dig endnu.",
   "patient.pause": "PAUSE",
   "patient.pause.go_on": "FORTSÆT",
-  "patient.pause.text": "Tag den tid, du har brug for. {name} kan stadig se og høre dig.",
+  "patient.pause.text": "Tag den tid, du har brug for. {name} kan se, at du holder pause.",
   "patient.receipt.count": "Du lavede {count} gentagelser.",
   "patient.receipt.done": "FÆRDIG",
   "patient.receipt.none": "Vi målte ingen gentagelser denne gang.",
@@ -410,9 +413,11 @@ export const da: Record<TextKey, string> = {
   "patient.stop.question": "Vil du stoppe træningen nu?",
   "patient.stop.yes": "Ja, stop",
   "patient.therapist": "Din terapeut",
-  "patient.therapist.absent": "{name} er ikke i rummet endnu",
-  "patient.therapist.lost": "Forbindelsen til {name} er væk et øjeblik",
-  "patient.therapist.novideo": "{name} er her uden billede",
+  "patient.therapist.absent": "er ikke i rummet endnu. Vent roligt her.",
+  "patient.therapist.coming": "Billede og lyd er på vej. Du skal ikke gøre noget.",
+  "patient.therapist.lost": "Forbindelsen er væk et øjeblik. Den kommer igen af sig selv.",
+  "patient.therapist.novideo": "er i rummet. Billede og lyd er slukket lige nu.",
+  "patient.therapist.voice_only": "er i rummet med lyd, uden billede.",
   "patient.title": "Din træning",
   "patient.to_enter": "Skriv tal fra klinikken",
   "patient.tone": "Hør en tone",
@@ -465,7 +470,6 @@ export const da: Record<TextKey, string> = {
   "room.exercise.target_high": "Målzone til (°)",
   "room.exercise.target_low": "Målzone fra (°)",
   "room.focus": "I fokus",
-  "room.focus.none": "Vælg en patient for at se bevægelsen stort.",
   "room.leave": "Gå ud",
   "room.leave.question": "Vil du gå ud? Træningen fortsætter, og du kan komme tilbage.",
   "room.leave.yes": "Gå ud",
@@ -483,15 +487,15 @@ export const da: Record<TextKey, string> = {
   "room.need.link_weak": "Forbindelsen er svag",
   "room.need.not_looked_at": "Ikke set på i {minutes} min",
   "room.need.not_stored": "Målingen bliver ikke gemt",
+  "room.need.paused": "Holder pause",
   "room.need.sensor_lost": "Sensoren sender ikke",
   "room.need.target_reached": "Målet er nået: {count} gentagelser",
   "room.need.trust_poor": "Målingen er usikker: {reason}",
   "room.need.waiting": "Venter på at komme ind",
   "room.needs": "Har brug for dig",
   "room.needs.none": "Ingen lige nu",
-  "room.needs.since": "{seconds} s",
   "room.not_stored": "Målingerne bliver ikke gemt lige nu",
-  "room.number.age": "Alder",
+  "room.number.age": "Forsinkelse",
   "room.number.angle": "Vinkel nu",
   "room.number.completeness": "Målinger nået frem",
   "room.number.degrees": "{degrees}°",
@@ -502,7 +506,7 @@ export const da: Record<TextKey, string> = {
   "room.number.percent": "{percent} %",
   "room.number.repetitions": "Gentagelser",
   "room.number.seconds": "{seconds} s",
-  "room.number.trust": "Tillid",
+  "room.number.trust": "Målekvalitet",
   "room.plot.label": "Ledvinkel de sidste 30 sekunder mod målzonen",
   "room.plot.summary": "{name}: vinkel nu {angle}, sidste bevægelse {rom}, målzone {low} til {high}.",
   "room.present": "{present} af {total} er her",
@@ -528,10 +532,12 @@ export const da: Record<TextKey, string> = {
   "room.tile.help": "HJÆLP",
   "room.tile.left": "Har forladt træningen",
   "room.tile.novideo": "Intet billede",
+  "room.tile.paused": "Pause",
   "room.tile.repetitions": "gentagelser",
   "room.tile.talked_to": "Taler kun med",
   "room.tile.waiting": "I venterummet",
   "room.tiles": "Patienter",
+  "room.tiles.alike": "Vis alle lige store",
   "room.to_lobby": "Til oversigten",
   "room.video.label": "Billede af {name}",
   "side.left": "venstre",
@@ -667,7 +673,7 @@ export const en: Record<TextKey, string> = {
   "patient.not_logged_in": "This tablet does not belong to you yet.",
   "patient.pause": "PAUSE",
   "patient.pause.go_on": "GO ON",
-  "patient.pause.text": "Take the time you need. {name} can still see and hear you.",
+  "patient.pause.text": "Take the time you need. {name} can see that you are resting.",
   "patient.receipt.count": "You did {count} repetitions.",
   "patient.receipt.done": "DONE",
   "patient.receipt.none": "We measured no repetitions this time.",
@@ -692,9 +698,11 @@ export const en: Record<TextKey, string> = {
   "patient.stop.question": "Do you want to stop training now?",
   "patient.stop.yes": "Yes, stop",
   "patient.therapist": "Your therapist",
-  "patient.therapist.absent": "{name} is not in the room yet",
-  "patient.therapist.lost": "The connection to {name} is gone for a moment",
-  "patient.therapist.novideo": "{name} is here without picture",
+  "patient.therapist.absent": "is not in the room yet. Please wait here.",
+  "patient.therapist.coming": "Picture and sound are on their way. You do not need to do anything.",
+  "patient.therapist.lost": "The connection is gone for a moment. It comes back by itself.",
+  "patient.therapist.novideo": "is in the room. Picture and sound are off right now.",
+  "patient.therapist.voice_only": "is in the room with sound, without picture.",
   "patient.title": "Your training",
   "patient.to_enter": "Enter digits from the clinic",
   "patient.tone": "Play a tone",
@@ -747,7 +755,6 @@ export const en: Record<TextKey, string> = {
   "room.exercise.target_high": "Target zone to (°)",
   "room.exercise.target_low": "Target zone from (°)",
   "room.focus": "In focus",
-  "room.focus.none": "Choose a patient to see the movement large.",
   "room.leave": "Leave",
   "room.leave.question": "Do you want to leave? The session goes on and you can come back.",
   "room.leave.yes": "Leave",
@@ -765,15 +772,15 @@ export const en: Record<TextKey, string> = {
   "room.need.link_weak": "The connection is weak",
   "room.need.not_looked_at": "Not looked at for {minutes} min",
   "room.need.not_stored": "The measurement is not being stored",
+  "room.need.paused": "Is resting",
   "room.need.sensor_lost": "The sensor is not sending",
   "room.need.target_reached": "Target reached: {count} repetitions",
   "room.need.trust_poor": "The measurement is uncertain: {reason}",
   "room.need.waiting": "Waiting to come in",
   "room.needs": "Needs you",
   "room.needs.none": "Nobody right now",
-  "room.needs.since": "{seconds} s",
   "room.not_stored": "The measurements are not being stored right now",
-  "room.number.age": "Age",
+  "room.number.age": "Delay",
   "room.number.angle": "Angle now",
   "room.number.completeness": "Measurements arrived",
   "room.number.degrees": "{degrees}°",
@@ -784,7 +791,7 @@ export const en: Record<TextKey, string> = {
   "room.number.percent": "{percent} %",
   "room.number.repetitions": "Repetitions",
   "room.number.seconds": "{seconds} s",
-  "room.number.trust": "Trust",
+  "room.number.trust": "Measurement quality",
   "room.plot.label": "Joint angle over the last 30 seconds against the target zone",
   "room.plot.summary": "{name}: angle now {angle}, last movement {rom}, target zone {low} to {high}.",
   "room.present": "{present} of {total} are here",
@@ -810,10 +817,12 @@ export const en: Record<TextKey, string> = {
   "room.tile.help": "HELP",
   "room.tile.left": "Has left the session",
   "room.tile.novideo": "No picture",
+  "room.tile.paused": "Resting",
   "room.tile.repetitions": "repetitions",
   "room.tile.talked_to": "Talking only to",
   "room.tile.waiting": "In the waiting room",
   "room.tiles": "Patients",
+  "room.tiles.alike": "Show all the same size",
   "room.to_lobby": "To the overview",
   "room.video.label": "Picture of {name}",
   "side.left": "left",

@@ -17,6 +17,7 @@ function person(id: string, fields: Partial<Participant> = {}): Participant {
     patient_id: id,
     training_session: TRAINING,
     help_since: null,
+    paused_since: null,
     ...fields,
   };
 }

@@ -162,9 +162,35 @@ test("a line that cannot be opened is tried again and people are told after thre
   expect(log.slice(-2)).toEqual(["link open", "rejoined"]);
 });
 
+test("a network that is back is used at once", async () => {
+  await world.line.accept();
+  for (let tries = 0; tries < 5; tries += 1) {
+    await world.line.cut();
+    await world.advance(backoffMs(tries, 0.5));
+  }
+  await world.line.cut();
+  const before = world.lines.length;
+  socket.wake();
+  expect(world.lines).toHaveLength(before + 1);
+  socket.wake();
+  expect(world.lines).toHaveLength(before + 1);
+  await world.line.accept();
+  expect(log.at(-1)).toBe("rejoined");
+});
+
+test("a socket that does not open is given up after five seconds", async () => {
+  await world.line.accept();
+  await world.line.cut();
+  await world.advance(300);
+  expect(world.lines).toHaveLength(2);
+  await world.advance(6000);
+  expect(world.lines.length).toBeGreaterThan(2);
+});
+
 test("the wait between tries doubles up to a bound", () => {
-  expect([0, 1, 2, 3].map((attempt) => backoffMs(attempt, 0.5))).toEqual([300, 600, 1200, 2400]);
-  expect(backoffMs(50, 0.5)).toBe(BACKOFF_MAX_MS);
+  expect([0, 1, 2, 3].map((attempt) => backoffMs(attempt, 1))).toEqual([300, 600, 1200, 2400]);
+  expect(backoffMs(50, 1)).toBe(BACKOFF_MAX_MS);
+  expect(backoffMs(50, 0)).toBeLessThan(backoffMs(50, 1));
 });
 
 test("a replaced page stays away", async () => {

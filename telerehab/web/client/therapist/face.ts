@@ -4,6 +4,7 @@ import { exerciseOf } from "../shared/codes";
 import { startLanguage, type TextKey } from "../shared/i18n";
 import { isPresent, type Participant } from "../shared/messages";
 import { rememberChoice, rememberedChoice } from "../shared/own_media";
+import { OwnTracksSwitch, type Device, type Wish } from "../shared/own_tracks";
 import { freshnessOf, Room } from "../shared/room";
 import { slotCount } from "../shared/rtc";
 import { playTone } from "../shared/tone";
@@ -95,8 +96,13 @@ export class Visit {
     const all = this.room.state.value?.participants ?? [];
     return all.filter((participant) => participant.role === "patient");
   });
+  readonly focused = computed<Participant | null>(() => this.patients.value.find((patient) => patient.id === this.focus.value) ?? null);
   readonly talkTo = computed<string | null>(() => this.room.state.value?.talk_to ?? null);
 
+  private readonly ownTracks = new OwnTracksSwitch(
+    (device) => this.open(device),
+    (on, changed) => this.send(on, changed),
+  );
   private readonly needsList = new NeedsList(performance.now());
   private readonly lookedAtMs = new Map<string, number>();
   private readonly timer: ReturnType<typeof setInterval>;
@@ -119,10 +125,12 @@ export class Visit {
         queueMicrotask(() => void this.room.media.subscribe({ audio: slots, video: slots }));
         if (this.focusRestored) return;
         this.focusRestored = true;
-        this.focus.value = this.room.state.value?.focus ?? null;
+        const focus = firstFocus(this.room.state.value?.focus ?? null, this.patients.value);
+        if (focus === (this.room.state.value?.focus ?? null)) this.focus.value = focus;
+        else queueMicrotask(() => this.look(focus));
         // Camera and microphone that were on last time come back on; one that was refused is not asked for again.
         const choice = rememberedChoice();
-        if (choice === "both" || choice === "audio") queueMicrotask(() => void this.useMedia({ microphone: true, camera: choice === "both" }));
+        if (choice === "both" || choice === "audio") queueMicrotask(() => this.useMedia({ microphone: true, camera: choice === "both" }));
       }),
     );
     this.room.start();
@@ -143,25 +151,8 @@ export class Visit {
   }
 
   /** Turn microphone and camera on or off. Called by the therapist's own hand, or with what worked last time. */
-  async useMedia(wish: { microphone?: boolean; camera?: boolean }): Promise<void> {
-    const microphone = wish.microphone ?? this.microphone.peek();
-    const camera = wish.camera ?? this.camera.peek();
-    const old = this.ownStream.peek();
-    let audioTrack = old?.getAudioTracks()[0] ?? null;
-    let videoTrack = camera ? (old?.getVideoTracks()[0] ?? null) : null;
-    if (microphone && !audioTrack) audioTrack = await this.open("audio");
-    if (camera && !videoTrack) videoTrack = await this.open("video");
-    if (audioTrack) audioTrack.enabled = microphone;
-    const tracks = [audioTrack, videoTrack].filter((track) => track !== null);
-    const changed = tracks.length !== (old?.getTracks().length ?? 0) || tracks.some((track) => !old?.getTracks().includes(track));
-    for (const track of old?.getTracks() ?? []) if (!tracks.includes(track)) track.stop();
-    this.microphone.value = microphone && audioTrack !== null;
-    this.camera.value = videoTrack !== null;
-    rememberChoice(this.camera.peek() ? "both" : this.microphone.peek() ? "audio" : "none");
-    if (!changed) return;
-    const stream = tracks.length > 0 ? new MediaStream(tracks) : null;
-    this.ownStream.value = stream;
-    await this.room.media.publish(stream);
+  useMedia(wish: Partial<Wish>): void {
+    this.ownTracks.set(wish);
   }
 
   beginExercise(patient: Participant, training: Omit<TrainingSessionWrite, "patient_id" | "live_session_id">): Promise<void> {
@@ -180,13 +171,25 @@ export class Visit {
   close(): void {
     clearInterval(this.timer);
     for (const stop of this.stops) stop();
-    for (const track of this.ownStream.peek()?.getTracks() ?? []) track.stop();
+    this.ownTracks.close();
     this.room.close();
   }
 
-  private async open(kind: "audio" | "video"): Promise<MediaStreamTrack | null> {
+  private send(on: Wish, changed: boolean): void {
+    this.microphone.value = on.microphone;
+    this.camera.value = on.camera;
+    rememberChoice(on.camera ? "both" : on.microphone ? "audio" : "none");
+    if (!changed) return;
+    const { microphone, camera } = this.ownTracks.tracks;
+    const tracks = [microphone, camera].filter((track) => track !== null);
+    const stream = tracks.length > 0 ? new MediaStream(tracks) : null;
+    this.ownStream.value = stream;
+    void this.room.media.publish(stream);
+  }
+
+  private async open(device: Device): Promise<MediaStreamTrack | null> {
+    const wanted = device === "microphone" ? { audio: { echoCancellation: true } } : { video: { width: { ideal: 640 }, height: { ideal: 480 } } };
     try {
-      const wanted = kind === "audio" ? { audio: { echoCancellation: true } } : { video: { width: { ideal: 640 }, height: { ideal: 480 } } };
       const stream = await navigator.mediaDevices.getUserMedia(wanted);
       this.mediaRefused.value = false;
       return stream.getTracks()[0] ?? null;
@@ -227,6 +230,11 @@ export function problemText(error: unknown): TextKey {
 export function targetOf(exercise: string): { target_low_deg: number | null; target_high_deg: number | null; target_repetitions: number | null } {
   const zone = exerciseOf(exercise)?.targetDeg;
   return { target_low_deg: zone?.[0] ?? null, target_high_deg: zone?.[1] ?? null, target_repetitions: 10 };
+}
+
+/** Whom to show large on coming in: whoever was, else the first patient who is here, else the first of all. */
+export function firstFocus(focus: string | null, patients: readonly Participant[]): string | null {
+  return focus ?? (patients.find(isPresent) ?? patients[0])?.id ?? null;
 }
 
 function begin(training: TrainingSessionWrite): Promise<unknown> {

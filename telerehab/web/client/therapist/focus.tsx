@@ -9,12 +9,13 @@ import { ExerciseFields } from "./lobby";
 import { AnglePlot } from "./plot";
 import { TilePicture } from "./tile";
 
-/** One patient large: picture, numbers with what they are worth, the angle against the target zone. */
+/** One patient large: picture, numbers with what they are worth, the angle against the target zone. Nobody: the tiles have the room. */
 export function Focus({ visit }: { visit: Visit }) {
-  const patient = visit.patients.value.find((candidate) => candidate.id === visit.focus.value) ?? null;
+  const patient = visit.focused.value;
+  if (!patient) return null;
   return (
     <section class="focus" aria-label={t("room.focus")}>
-      {patient ? <FocusedPatient key={patient.id} visit={visit} patient={patient} /> : <p class="focus-none">{t("room.focus.none")}</p>}
+      <FocusedPatient key={patient.id} visit={visit} patient={patient} />
     </section>
   );
 }
@@ -149,7 +150,12 @@ function ExerciseForm({ visit, patient, onDone }: { visit: Visit; patient: Parti
   const current = patient.training_session;
   const [exercise, setExercise] = useState(current?.exercise ?? "knee_extension_seated");
   const [side, setSide] = useState(current?.side ?? "right");
-  const [target, setTarget] = useState(current ?? targetOf(exercise));
+  const usual = targetOf(exercise);
+  const [target, setTarget] = useState({
+    target_low_deg: current?.target_low_deg ?? usual.target_low_deg,
+    target_high_deg: current?.target_high_deg ?? usual.target_high_deg,
+    target_repetitions: current ? current.target_repetitions : usual.target_repetitions,
+  });
   const choose = (chosen: string) => {
     setExercise(chosen);
     setTarget(targetOf(chosen));

@@ -12,6 +12,7 @@ export const NEED_KINDS = [
   "sensor_lost",
   "delayed",
   "not_stored",
+  "paused",
   "link_weak",
   "trust_poor",
   "target_reached",
@@ -57,6 +58,7 @@ export function needOf(patient: PatientSnapshot, nowMs: number, startedMs: numbe
     if (freshness === "delayed") return "delayed";
     if (entry.notStored) return "not_stored";
   }
+  if (participant.paused_since !== null) return "paused";
   if (participant.link === "weak") return "link_weak";
   if (participant.training_session && entry) {
     if (trustLevel(entry.trust) === "poor") return "trust_poor";

@@ -67,7 +67,7 @@ function options(element: HTMLElement, zone: { low: number | null; high: number 
     cursor: { show: false },
     scales: { x: { time: false, auto: false, range: [-HISTORY_S, 0] }, y: { auto: false, range: (_, least, most) => [least, most] } },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick < 0 ? "−" : ""}${Math.abs(tick)} s`), size: 28 },
+      { ...axis, incrs: [5, 10, 15], values: (_, ticks) => ticks.map((tick) => `${tick < 0 ? "−" : ""}${Math.abs(tick)} s`), size: 28 },
       { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick}°`), size: 46 },
     ],
     series: [{}, { stroke: () => (zone.isFresh ? "#0f3d5e" : "#8a929b"), width: 2.5, points: { show: false }, spanGaps: false }],

@@ -3,8 +3,9 @@ import { reasonText } from "../shared/codes";
 import { keyOr, t } from "../shared/i18n";
 import { isPresent, isWaiting, type Participant } from "../shared/messages";
 import { LinkMark, Picture, Voice } from "../shared/parts";
-import type { Visit } from "./face";
+import { firstFocus, type Visit } from "./face";
 import { Focus } from "./focus";
+import { columnCount } from "./grid";
 import { LanguageButton } from "./lobby";
 import type { Need } from "./needs";
 import { Tile } from "./tile";
@@ -69,20 +70,13 @@ export function RoomView({ visit }: { visit: Visit }) {
           {t(visit.problem.value as "error.unknown")}
         </p>
       )}
-      <main class="room-main">
+      <main class={`room-main ${visit.focused.value ? "" : "alike"}`}>
         <aside class="side" aria-label={t("room.needs")}>
           <NeedsYou visit={visit} waiting={waiting} />
           <TextPanel visit={visit} />
         </aside>
         <Focus visit={visit} />
-        <section class="tiles-area" aria-labelledby="tiles-title" tabIndex={0}>
-          <h2 id="tiles-title">{t("room.tiles")}</h2>
-          <ul class="tiles">
-            {inOrder.map((patient) => (
-              <Tile key={patient.id} visit={visit} patient={patient} slot={slotOf(state.slots, patient)} />
-            ))}
-          </ul>
-        </section>
+        <Tiles visit={visit} patients={inOrder} slots={state.slots} />
       </main>
       <Controls visit={visit} />
       <Voices visit={visit} patients={inOrder} />
@@ -92,6 +86,46 @@ export function RoomView({ visit }: { visit: Visit }) {
           t("room.need.announce", { name: visit.announcement.value.name, need: t(`room.need.${visit.announcement.value.kind}` as "room.need.help") })}
       </p>
     </div>
+  );
+}
+
+/** All patients in their places; the grid gives each the largest picture that the room allows. */
+function Tiles({ visit, patients, slots }: { visit: Visit; patients: Participant[]; slots: Record<string, string | null> }) {
+  const area = useRef<HTMLElement>(null);
+  const list = useRef<HTMLUListElement>(null);
+  const isAlike = visit.focused.value === null;
+  useEffect(() => {
+    const [outer, inner] = [area.current, list.current];
+    if (!outer || !inner) return;
+    const fit = () => {
+      const scrolls = getComputedStyle(outer).overflowY === "visible";
+      const heightPx = scrolls ? null : outer.clientHeight - (inner.offsetTop - outer.offsetTop);
+      inner.style.setProperty("--columns", String(columnCount(patients.length, inner.clientWidth, heightPx)));
+    };
+    const observer = new ResizeObserver(fit);
+    observer.observe(outer);
+    fit();
+    return () => observer.disconnect();
+  }, [patients.length, isAlike]);
+  return (
+    <section ref={area} class="tiles-area" aria-labelledby="tiles-title" tabIndex={0}>
+      <div class="tiles-head">
+        <h2 id="tiles-title">{t("room.tiles")}</h2>
+        <button
+          class="button small"
+          data-action="alike"
+          aria-pressed={isAlike}
+          onClick={() => visit.look(isAlike ? firstFocus(null, patients) : null)}
+        >
+          {t("room.tiles.alike")}
+        </button>
+      </div>
+      <ul ref={list} class="tiles">
+        {patients.map((patient) => (
+          <Tile key={patient.id} visit={visit} patient={patient} slot={slotOf(slots, patient)} />
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -106,8 +140,12 @@ function Clock() {
     const timer = setInterval(() => setNowMs(performance.now()), 1000);
     return () => clearInterval(timer);
   }, []);
-  const seconds = Math.floor((nowMs - startedMs) / 1000);
-  return <p class="clock">{`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`}</p>;
+  return <p class="clock">{minutesAndSeconds(nowMs - startedMs)}</p>;
+}
+
+function minutesAndSeconds(durationMs: number): string {
+  const seconds = Math.max(0, Math.floor(durationMs / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 function NeedsYou({ visit, waiting }: { visit: Visit; waiting: Participant[] }) {
@@ -163,7 +201,7 @@ function NeedsYou({ visit, waiting }: { visit: Visit; waiting: Participant[] }) 
 }
 
 function Since({ visit, sinceMs }: { visit: Visit; sinceMs: number }) {
-  return <span class="since">{t("room.needs.since", { seconds: Math.max(0, Math.floor((visit.tick.value - sinceMs) / 1000)) })}</span>;
+  return <span class="since">{minutesAndSeconds(visit.tick.value - sinceMs)}</span>;
 }
 
 function needText(need: Need, nowMs: number): string {
@@ -235,10 +273,10 @@ function Controls({ visit }: { visit: Visit }) {
           <Picture stream={visit.ownStream.value} label={t("room.text.you")} />
         </div>
       )}
-      <button class="button" data-action="microphone" aria-pressed={microphone} onClick={() => void visit.useMedia({ microphone: !microphone })}>
+      <button class="button" data-action="microphone" aria-pressed={microphone} onClick={() => visit.useMedia({ microphone: !microphone })}>
         {t(microphone ? "room.microphone.off" : "room.microphone.on")}
       </button>
-      <button class="button" data-action="camera" aria-pressed={camera} onClick={() => void visit.useMedia({ camera: !camera })}>
+      <button class="button" data-action="camera" aria-pressed={camera} onClick={() => visit.useMedia({ camera: !camera })}>
         {t(camera ? "room.camera.off" : "room.camera.on")}
       </button>
       {blocked.length > 0 && (

@@ -26,11 +26,12 @@ export function Tile({ visit, patient, slot }: { visit: Visit; patient: Particip
       <div class="tile-picture">
         <TilePicture room={room} patient={patient} slot={slot} showsVideo />
         {patient.help_since !== null && <strong class="badge help">{t("room.tile.help")}</strong>}
+        {patient.paused_since !== null && isPresent(patient) && <span class="badge pause">{t("room.tile.paused")}</span>}
         {isTalkedTo && <span class="badge talk">{t("room.tile.talked_to")}</span>}
       </div>
       <div class="tile-head">
         <h3>
-          <button class="name" data-action="look" aria-pressed={isFocused} aria-label={t("room.look.label", { name })} onClick={() => visit.look(isFocused ? null : patient.id)}>
+          <button class="name" data-action="look" aria-pressed={isFocused} aria-label={t("room.look.label", { name })} onClick={() => visit.look(patient.id)}>
             {name}
           </button>
         </h3>
