@@ -13,7 +13,6 @@ from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import BrokerError
-from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
@@ -106,8 +105,7 @@ class _Broker(Broker):  # type: ignore[misc]
 
     Without this, every client that connects is sent all retained messages that match anybody's subscription. And every
     connection is closed in the end: amqtt leaves some that it refused. A message above `MAX_FRAME_BYTES` ends its
-    sender's connection before it is read (`docs/protocol.md` L1). Who goes leaves no subscription behind: amqtt forgets
-    those of a clean session only when its client id comes back, and ours are random.
+    sender's connection before it is read (`docs/protocol.md` L1).
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -136,14 +134,6 @@ class _Broker(Broker):  # type: ignore[misc]
         finally:
             self._connections.discard(connection)
             writer.close()
-
-    async def _handle_disconnect(
-        self, client_session: Session, handler: BrokerProtocolHandler, disconnect_waiter: asyncio.Future[Any]
-    ) -> None:
-        await super()._handle_disconnect(client_session, handler, disconnect_waiter)
-        client_id = client_session.client_id
-        if client_session.clean_session and self._sessions.get(client_id, (None,))[0] is client_session:
-            await self._delete_session(client_id)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session

@@ -218,26 +218,6 @@ def test_a_port_that_is_taken_is_a_named_error() -> None:
             asyncio.run(broker.start())
 
 
-def test_a_client_that_has_gone_leaves_nothing_behind() -> None:
-    def come_and_go(port: int) -> None:
-        with connected(port, "web", "live/1/#"), connected(port, "band-1", "ack/1/band-1"):
-            pass
-
-    async def serve() -> None:
-        broker = EmbeddedBroker("127.0.0.1", 0, credentials=MemoryCredentials())
-        await broker.start()
-        try:
-            for _ in range(3):
-                await asyncio.to_thread(come_and_go, broker.port)
-            inner = broker._broker
-            assert inner is not None
-            await asyncio.to_thread(until, lambda: not inner._sessions and not inner._subscriptions)
-        finally:
-            await broker.stop()
-
-    asyncio.run(serve())
-
-
 def test_stopping_twice_or_before_the_start_does_nothing() -> None:
     async def start_and_stop() -> None:
         broker = EmbeddedBroker("127.0.0.1", 0, credentials=MemoryCredentials())

@@ -36,6 +36,8 @@ def make(*names: str) -> Ingest:
 
 
 def sequences(effects: StepEffects) -> list[int]:
+    for block in effects.blocks:
+        assert struct.unpack_from("<II", block.payload, 8) == (block.boot, block.sequence)
     return [block.sequence for block in effects.blocks]
 
 
