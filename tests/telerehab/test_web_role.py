@@ -76,8 +76,7 @@ def answers(client: httpx2.Client, process: subprocess.Popen[str]) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_web_role_beats_serves_and_ends_when_told(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_web_role_beats_serves_and_ends_when_told(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, web_port=free_port(), mqtt_port=free_port())
     migrate.upgrade(settings)
     database = open_database(settings)
@@ -89,7 +88,7 @@ def test_the_web_role_beats_serves_and_ends_when_told(tmp_path: Path, number: si
         assert client.get("/readyz").json()["parts"]["broker"] == "no connection"
         assert client.post("/api/logout", headers={"X-Telerehab": "1"}).status_code == 204
         assert client.get("/healthz").headers.get("server") is None
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=10)
         assert process.returncode == 0, log
         assert not is_role_alive(database.main, "web", clock=clock)
@@ -99,17 +98,15 @@ def test_the_web_role_beats_serves_and_ends_when_told(tmp_path: Path, number: si
 
 def test_a_taken_port_and_an_old_database_are_one_plain_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = Settings(data_dir=tmp_path, web_port=listener.getsockname()[1], mqtt_port=1)
-        with web_process(settings) as process:
-            _, log = process.communicate(timeout=DEADLINE_S)
-        assert process.returncode == EXIT_SETTINGS
-        assert "telerehab migrate" in log
-        migrate.upgrade(settings)
-        with web_process(settings) as process:
-            _, log = process.communicate(timeout=DEADLINE_S)
-        assert process.returncode == EXIT_SETTINGS
-        assert f"Cannot listen on 127.0.0.1 port {settings.web_port}" in log
-        assert "Traceback" not in log
+        port = listener.getsockname()[1]
+        old, new = (Settings(data_dir=tmp_path / name, web_port=port, mqtt_port=1) for name in ("old", "new"))
+        migrate.upgrade(new)
+        with web_process(old) as with_old, web_process(new) as with_new:
+            logs = [process.communicate(timeout=DEADLINE_S)[1] for process in (with_old, with_new)]
+    assert [with_old.returncode, with_new.returncode] == [EXIT_SETTINGS, EXIT_SETTINGS]
+    assert "telerehab migrate" in logs[0]
+    assert f"Cannot listen on 127.0.0.1 port {port}" in logs[1]
+    assert not any("Traceback" in log for log in logs)
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
@@ -135,7 +132,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-def test_the_web_role_serves_https_with_a_certificate(tmp_path: Path) -> None:
+def test_the_web_role_serves_https_with_a_certificate_and_ends_by_ctrl_c(tmp_path: Path) -> None:
     certificate, key = _certificate(tmp_path)
     settings = Settings(
         data_dir=tmp_path / "data",
@@ -154,6 +151,9 @@ def test_the_web_role_serves_https_with_a_certificate(tmp_path: Path) -> None:
         assert client.post("/api/logout", headers=same).status_code == 204
         plain = {"X-Telerehab": "1", "Origin": base_url.replace("https", "http")}
         assert client.post("/api/logout", headers=plain).status_code == 403
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=10)
+    assert process.returncode == 0, log
 
 
 @pytest.mark.anyio

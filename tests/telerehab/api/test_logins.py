@@ -64,6 +64,16 @@ def test_guessing_at_one_account_locks_nobody_else_out(sqlite_world: World) -> N
     assert world.client.post("/api/login", json={"email": world.here.email, "password": PASSWORD}).status_code == 204
 
 
+def test_an_address_that_tries_account_after_account_has_to_wait(sqlite_world: World) -> None:
+    def guess(number: int) -> int:
+        body = {"email": f"{number}@here.example", "password": "guess"}
+        return int(sqlite_world.client.post("/api/login", json=body).status_code)
+
+    assert [guess(number) for number in range(51)] == [401] * 50 + [429]
+    sqlite_world.clock.advance(2)
+    assert [guess(number) for number in (51, 52)] == [401, 429]
+
+
 def test_a_one_time_link_logs_in_once(world: World) -> None:
     first = world.client.post("/api/enter", json={"token": world.here.therapist_link})
     assert (first.status_code, first.json()) == (200, {"face": "therapist"})

@@ -330,3 +330,24 @@ def test_a_reader_is_answered_while_somebody_writes(sqlite_world: World) -> None
     with writing(sqlite_world.database.main, owner="media") as db:
         db.connection()
         assert browser.get("/api/patients").status_code == 200
+
+
+def test_an_answer_names_few_faults_and_no_field_that_nobody_knows(sqlite_world: World) -> None:
+    body = {f"secret-{number}": 1 for number in range(2_000)}
+    answer = sqlite_world.client.post("/api/login", json=body)
+    assert answer.status_code == 422
+    assert len(answer.json()["faults"]) == problems.FAULTS_MAX
+    assert {fault["at"] for fault in answer.json()["faults"]} == {"body.email", "body.password", "body"}
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("title", ["a\x00b", "a\nb", "\x7f"])
+def test_a_title_is_one_line_of_text(sqlite_world: World, title: str) -> None:
+    therapist = sqlite_world.logged_in(sqlite_world.here.therapist_link)
+    body = {"title": title, "patient_ids": [str(sqlite_world.here.patient_ids[0])]}
+    assert therapist.post("/api/live-sessions", json=body).status_code == 422
+
+
+def test_an_email_with_a_zero_is_none(sqlite_world: World) -> None:
+    body = {"email": "a\x00b@here.example", "password": "x"}
+    assert sqlite_world.client.post("/api/login", json=body).status_code == 422

@@ -1,5 +1,9 @@
 import base64
+import threading
+import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +19,7 @@ from telerehab.auth.device_credentials import (
 )
 from telerehab.auth.limits import KEYS_MAX, AttemptLimit
 from telerehab.auth.origins import is_own_host, is_own_origin
-from telerehab.auth.passwords import Passwords
+from telerehab.auth.passwords import AT_ONCE_MAX, WAITING_MAX, Passwords
 from telerehab.auth.policies import is_in_force, may_see_live_session, may_see_patient
 from telerehab.auth.reader import Reader, ReaderRole
 from telerehab.auth.tokens import hash_code, hash_token, is_token, new_code, new_token
@@ -61,6 +65,42 @@ def test_a_password_is_kept_as_argon2id() -> None:
 
 def test_the_real_hash_takes_64_mib_and_more_than_one_pass() -> None:
     assert "m=65536,t=3," in Passwords().hash("kaffe")
+
+
+def test_of_many_passwords_at_once_few_are_hashed_few_wait_and_the_rest_are_sent_away() -> None:
+    passwords = Passwords(memory_cost_kib=64)
+    hasher = HeldHasher()
+    passwords._hasher = hasher  # type: ignore[assignment]
+    with ThreadPoolExecutor(AT_ONCE_MAX + WAITING_MAX) as pool:
+        answers = [pool.submit(passwords.is_right, "kaffe", "hash") for _ in range(AT_ONCE_MAX + WAITING_MAX)]
+        for _ in range(AT_ONCE_MAX):
+            assert hasher.begun.acquire(timeout=5)
+        until(lambda: passwords._inside._value == 0)
+        with pytest.raises(TooManyAttemptsError):
+            passwords.is_right("kaffe", "hash")
+        assert not hasher.begun.acquire(blocking=False), "no more than these at once"
+        hasher.may_end.set()
+        assert all(answer.result(timeout=5) for answer in answers)
+    assert passwords.is_right("kaffe", "hash")
+
+
+class HeldHasher:
+    """Says yes, when it may."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.may_end = threading.Event()
+
+    def verify(self, password: str, password_hash: str) -> bool:
+        self.begun.release()
+        return self.may_end.wait(5)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.005)
 
 
 # --- attempts ---

@@ -93,7 +93,7 @@ def running_postgres(binaries: Path) -> Iterator[PostgresServer]:
         yield server
     finally:
         if process is not None:
-            process.send_signal(signal.SIGINT)  # ends at once, in order
+            process.send_signal(signal.SIGQUIT)  # ends at once; nothing of it is kept
             try:
                 process.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -190,3 +190,21 @@ def test_numbers_of_32_and_53_bits_survive(database: Database) -> None:
 def test_an_address_that_cannot_serve_is_refused(url: str) -> None:
     with pytest.raises(SettingsError):
         make_engine(url)
+
+
+def test_files_with_health_data_are_their_owners_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "data" / "main.db"
+    engine = make_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (a)")
+        connection.commit()
+        modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    engine.dispose()
+    assert modes == {"main.db": 0o600, "main.db-wal": 0o600, "main.db-shm": 0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_database_file_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "main.db").mkdir()
+    with pytest.raises(SettingsError, match=r"main\.db cannot be made or written"):
+        make_engine(f"sqlite:///{tmp_path / 'main.db'}")
