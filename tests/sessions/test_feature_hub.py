@@ -1,7 +1,6 @@
-"""Live values: newest wins, each screen sees its own, none slows another. TURN credentials."""
+"""Live values: newest wins, each screen sees its own, none slows another."""
 
 from sessions.feature_hub import FeatureHub, Screen, Value
-from sessions.ice import make_turn_credential
 
 
 def value(number: int) -> Value:
@@ -56,15 +55,3 @@ def test_a_screen_that_was_removed_gets_nothing() -> None:
     hub.remove_screen(screen)
     hub.put({"anna": value(1)})
     assert numbers(screen) == {}
-
-
-def test_a_turn_credential_names_its_end_and_changes_with_secret_and_person() -> None:
-    credential = make_turn_credential(b"secret", participant="participant-1", expires_at_s=1_700_000_000)
-    assert credential.username == "1700000000:participant-1"
-    assert credential.password == "zoBPqDqhMjlzU4+y7Autjux8/NM="
-    others = {
-        make_turn_credential(b"other", participant="participant-1", expires_at_s=1_700_000_000).password,
-        make_turn_credential(b"secret", participant="participant-2", expires_at_s=1_700_000_000).password,
-        make_turn_credential(b"secret", participant="participant-1", expires_at_s=1_700_000_001).password,
-    }
-    assert len(others | {credential.password}) == 4
