@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from tests.telerehab.api.world import World, training
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
-EXAMPLES_PER_OPERATION: Final = 20
+EXAMPLES_PER_OPERATION: Final = {"get": 15, "post": 60, "put": 60, "delete": 15, "patch": 40}
 ANSWER_MAX_BYTES: Final = 32_768
 
 Operation = tuple[str, str, Mapping[str, Any] | None]
@@ -56,14 +56,14 @@ def _field(schema: Mapping[str, Any], ids: st.SearchStrategy[str]) -> st.SearchS
         return ids
     match schema.get("type"):
         case "array":
-            return st.lists(_field(schema["items"], ids), max_size=3)
+            return st.lists(_field(schema["items"], ids), min_size=schema.get("minItems", 0), max_size=2)
         case "integer":
             return st.integers(schema.get("minimum", -5), schema.get("maximum", 2**70))
         case "number":
             return st.floats(schema.get("minimum"), schema.get("maximum"))
         case "null":
             return st.none()
-    return odd_text | st.sampled_from(["a@b.dk", "knee_extension_seated", "123456"])
+    return st.sampled_from(["a@b.dk", "knee_extension_seated", "123456", "a\x00@b.dk", "\x00"]) | odd_text
 
 
 def bodies_for(schema: Mapping[str, Any], ids: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
@@ -73,7 +73,7 @@ def bodies_for(schema: Mapping[str, Any], ids: st.SearchStrategy[str]) -> st.Sea
     spoiled = st.builds(
         lambda body, name, value: {**body, name: value}, fitting, st.sampled_from(sorted(fields)) | odd_text, odd_value
     )
-    return fitting | spoiled | odd_value
+    return fitting | fitting.map(dict) | spoiled | odd_value  # hypothesis would take the same one once only
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_no_request_makes_the_server_fail(world: World, browsers: dict[str, Test
     live = browsers["therapist"].post("/api/live-sessions", json={"title": "Hold", "patient_ids": known[:1]}).json()
     session_id = str(uuid.uuid4())
     browsers["therapist"].put(f"/api/training-sessions/{session_id}", json=training(world.here.patient_ids[0]))
-    ids = st.sampled_from([*known, live["id"], session_id]) | st.uuids().map(str)
+    ids = st.sampled_from([*known[:2] * 8, *known, live["id"], session_id, str(uuid.uuid4())])  # often one's own
     ids_in_paths = ids | st.sampled_from(["\x00", "0", "..", "é", "\ud800", "x" * 2_000])
     seen: set[int] = set()
 
@@ -112,10 +112,10 @@ def _try_operation(
     seen: set[int],
 ) -> None:
     """Send generated requests to one operation and judge the answers."""
-    readers = ["stranger"] if path == "/api/logout" else ["therapist", "therapist", "tablet", "stranger"]
+    readers = ["stranger"] if path == "/api/logout" else ["therapist", "therapist", "therapist", "tablet", "stranger"]
 
     @settings(
-        max_examples=EXAMPLES_PER_OPERATION if "{" in path or method != "get" else len(readers),
+        max_examples=EXAMPLES_PER_OPERATION[method] if "{" in path or method != "get" else len(readers),
         deadline=None,
         database=None,
         derandomize=True,
