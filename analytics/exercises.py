@@ -14,6 +14,10 @@ The start pose is not measured but taken from here (or from the therapist): the 
 been turned since. A knee that starts at 75° or 100° where 90° is written therefore shows 15° too much or 10° too
 little throughout, while its range of motion is right.
 
+Where one sensor measures (hip, shoulder, elbow, trunk, ankle) the angle is that of its segment to the vertical: what
+the next segment does meanwhile counts as movement of the joint. So a shoulder that swings 5° forward during an elbow
+flexion adds 5°.
+
 Rotations count positive about the axis that points to the patient's left when the
 movement is sagittal, and about the one that lifts the limb sideways when it is frontal: the thigh of a sitting person
 turns by +90° to stand, the shank by -90° to straighten the knee. So knee flexion is the rotation of the shank minus

@@ -24,7 +24,7 @@ from analytics.core.filters import (
     delay_at_rest_samples,
     rest_state,
 )
-from analytics.core.joint_angles import plane_of_axis
+from analytics.core.joint_angles import plane_of_axis, rotation_rad
 from analytics.core.orientation import BoolArray, TickOrientation
 from analytics.core.quaternions import FloatArray, unit
 from analytics.core.segmentation import EndedRepetitions, RepetitionTracker
@@ -432,7 +432,7 @@ class Engine:
         np.add(moments, np.stack([x * x, y * y, z * z, x * y, x * z, y * z]), out=moments, where=learns)
         axis = improve_axis(c["axis"], moments, c["axis_prior"], c["axis_prior_weight"])
         first, second = plane_of_axis(axis, c["up_static"])
-        turned_now = -np.arctan2((up * second).sum(axis=0), (up * first).sum(axis=0))
+        turned_now = rotation_rad(up, first, second)
         turned = c["turned"]
         turned *= 1 - self._tick_s / p.turned_memory_s
         turned += turned_now * np.abs(turned_now) * self._tick_s * usable
@@ -564,7 +564,8 @@ class Engine:
         completeness = np.clip((self._last_completeness - none) / (full - none), 0, 1)
         clipping = np.clip(1 - (self._slots["clipped_share"] - _HARDLY) / p.trusted_clipped_share, 0, 1)
         moment = c["axis_moments"][:3].sum(axis=0).reshape(2, -1)[1]
-        known = (moment >= p.axis_known_moment) | self._is_tilt
+        only_worn = self._asked_direction[1] == 0  # moves little; whether it is worn well shows against the guess
+        known = (moment >= np.where(only_worn, 2 * p.axis_worn_moment, p.axis_known_moment)) | self._is_tilt
         old = counts["clock"] - counts["started_at"] > p.calibration_old_s * self.sampling_rate_hz
         calibration = np.where(known, 1.0, 0.6) * np.where(old, 0.8, 1.0)
         return np.stack([completeness, clipping, calibration])

@@ -31,9 +31,9 @@ def time_constant_lowpass(time_constant_s: float, sampling_interval_s: float) ->
 def butterworth_sections(
     order: int, cutoff_hz: float, sampling_rate_hz: float
 ) -> list[tuple[Coefficients, Coefficients]]:
-    """Return `b, a` of each biquad of a Butterworth low-pass of even order."""
+    """Return `b, a` of each biquad of a Butterworth low-pass of even order; each passes a constant unchanged."""
     sections = butter(order, cutoff_hz, fs=sampling_rate_hz, output="sos")
-    return [(np.asarray(row[:3]), np.asarray(row[3:])) for row in sections]
+    return [(row[:3] * (row[3:].sum() / row[:3].sum()), np.asarray(row[3:])) for row in sections]
 
 
 def block_form(b: Coefficients, a: Coefficients, n_samples: int) -> Coefficients:
@@ -68,7 +68,7 @@ def block_form(b: Coefficients, a: Coefficients, n_samples: int) -> Coefficients
 
 
 def rest_state(b: Coefficients, a: Coefficients) -> Coefficients:
-    """Return the two states of a biquad that has rested at input 1, shape (2,)."""
+    """Return the two states of a biquad that has rested at input 1 and passes a constant unchanged, shape (2,)."""
     return np.array([1 - b[0], b[2] - a[2]])
 
 

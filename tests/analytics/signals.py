@@ -78,6 +78,7 @@ def seated_knee_extension(
     misplaced_deg: float = 10.0,
     around_deg: float = 0.0,
     noise: float = 1.0,
+    sideways_share: float = 0.04,
 ) -> Recording:
     """Return a right leg that straightens from 90°: the thigh lifts a little, the knee opens sideways a little.
 
@@ -91,13 +92,15 @@ def seated_knee_extension(
         How far the sensors have turned around their segments.
     noise : float
         In multiples of a BMI270's.
+    sideways_share : float
+        How much of the movement goes sideways.
     """
     random = np.random.default_rng(seed)
     progress = progress_of(repetitions, still_s=still_s, rate_hz=FINE_HZ)
     lift = progress * 0.05
     thigh_deg = -90 - lift
     flexion_deg = 90 - progress
-    sideways = about([1, 0, 0], progress * 0.04)
+    sideways = about([1, 0, 0], progress * sideways_share)
     down_to_earth = Rotation.from_matrix(np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]]))  # x down, y forwards, z right
     thigh = about([0, 1, 0], thigh_deg) * down_to_earth
     shank = about([0, 1, 0], thigh_deg + flexion_deg) * sideways * down_to_earth

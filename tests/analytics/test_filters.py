@@ -43,3 +43,12 @@ def test_a_slow_ramp_is_late_by_the_stated_delay() -> None:
     late = ramp - sosfilt([np.concatenate(section) for section in sections], ramp)
     assert late[-1] == pytest.approx(delay_at_rest_samples(sections), abs=1e-6)
     assert late[-1] == pytest.approx(6.85, abs=0.01)
+
+
+def test_each_section_begins_at_rest_wherever_it_begins() -> None:
+    for b, a in butterworth_sections(4, 6.0, 100.0):
+        block = np.full((12, 1), 70.0)
+        block[10:, 0] = 70.0 * rest_state(b, a)
+        moved = np.zeros_like(block)
+        advance_filter(block_form(b, a, 10), block, moved)
+        np.testing.assert_allclose(moved[:10], 70.0, rtol=1e-9)
