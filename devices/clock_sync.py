@@ -29,9 +29,8 @@ class ClockFit:
 
     Examples
     --------
-    >>> fit = ClockFit(a_us=5_000_000.0, b=1.0, rmse_us=0.0, n=1)
-    >>> fit.to_server_us(1_000), fit.to_device_us(5_001_000)
-    (5001000, 1000)
+    >>> ClockFit(a_us=5_000_000.0, b=1.0, rmse_us=0.0, n=1).to_server_us(1_000)
+    5001000
     """
 
     a_us: float
@@ -48,16 +47,6 @@ class ClockFit:
         if isinstance(device_us, np.ndarray):
             return np.rint(self.a_us + self.b * device_us).astype(np.int64)
         return round(self.a_us + self.b * device_us)
-
-    @overload
-    def to_device_us(self, server_us: int) -> int: ...
-    @overload
-    def to_device_us(self, server_us: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]: ...
-    def to_device_us(self, server_us: int | np.ndarray[Any, Any]) -> int | np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the device clock at moments of the server's UTC [µs]."""
-        if isinstance(server_us, np.ndarray):
-            return np.rint((server_us - self.a_us) / self.b).astype(np.int64)
-        return round((server_us - self.a_us) / self.b)
 
 
 class _Probe(NamedTuple):

@@ -130,13 +130,6 @@ class Ring:
             self.heads[:] = newest
         return is_live
 
-    def skip_to(self, slots: np.ndarray[Any, Any], heads: np.ndarray[Any, Any]) -> None:
-        """Move heads forward over samples that did not come; a head never moves back."""
-        slots, heads = np.atleast_1d(slots), np.atleast_1d(heads)
-        missing = np.clip(heads - self.heads[slots], 0, None)
-        self._invalidate(slots, heads, np.minimum(missing, self.window))
-        self.heads[slots] += missing
-
     def window_views(self, slots: np.ndarray[Any, Any], stop: np.ndarray[Any, Any], n: int) -> tuple[Int16, Bool]:
         """Gather the n samples before `stop` of many slots.
 

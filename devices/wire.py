@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -37,18 +37,9 @@ CRC_OFFSET: Final = 28
 assert HEADER_DTYPE.itemsize == HEADER_SIZE  # the firmware depends on it
 
 FLAG_BACKFILL: Final = 1
-FLAG_CLOCK_PROBED: Final = 2
+FLAG_CLOCK_PROBED: Final = 2  # the device has taken part in five or more time probes
 FLAG_CLIPPED: Final = 4
 FLAG_LAST_OF_STREAM: Final = 8
-
-
-class Flag(IntFlag):
-    """What a block says about itself."""
-
-    BACKFILL = FLAG_BACKFILL
-    CLOCK_PROBED = FLAG_CLOCK_PROBED  # the device has taken part in five or more time probes
-    CLIPPED = FLAG_CLIPPED
-    LAST_OF_STREAM = FLAG_LAST_OF_STREAM
 
 
 class Schema(IntEnum):

@@ -42,8 +42,6 @@ class HotStore:
     ----------
     engine : sqlalchemy.Engine
         The hot store.
-    on_committed : callable, optional
-        Called in the store thread after each commit, to wake the intake loop.
     group_wait_s : float
         How long the thread lets rows gather before it commits them together. [s]
     retry_delay_s : float
@@ -54,14 +52,12 @@ class HotStore:
         self,
         engine: sa.Engine,
         *,
-        on_committed: Callable[[], None] | None = None,
         group_wait_s: float = GROUP_WAIT_S,
         retry_delay_s: float = RETRY_DELAY_S,
         queue_max_rows: int = QUEUE_MAX_ROWS,
     ) -> None:
         self._engine = engine
         self._statements = _make_statements(engine.dialect.name)
-        self._on_committed = on_committed
         self._group_wait_s = group_wait_s
         self._retry_delay_s = retry_delay_s
         self._queue_max_rows = queue_max_rows
@@ -134,7 +130,6 @@ class HotStore:
         """Commit group after group until closed and empty, or given up."""
         while (groups := self._wait_for_groups()) and not self._is_given_up:
             committed = self._commit(groups)
-            is_committed = committed is not None
             with self._changed:
                 if committed is not None:
                     self._committed += committed
@@ -142,11 +137,8 @@ class HotStore:
                     self._n_queued_rows -= sum(map(count_rows, groups))
                 else:
                     self._queue.extendleft(reversed(groups))
-                self._is_storing = is_committed
-            if is_committed and self._on_committed is not None:
-                self._on_committed()
-            if not is_committed:
-                with self._changed:
+                self._is_storing = committed is not None
+                if committed is None:
                     self._changed.wait_for(lambda: self._is_given_up, timeout=self._retry_delay_s)
 
     def _wait_for_groups(self) -> list[StepEffects]:

@@ -5,9 +5,7 @@ fixed size per training session that is being analysed. It names training sessio
 is a value of its own in every field that can be unknown, never a zero that looks measured.
 """
 
-from collections.abc import Iterable
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,23 +92,6 @@ def decode_live_frame(frame: bytes) -> tuple[int, NDArray[np.void]]:
     if len(frame) != HEADER_DTYPE.itemsize + int(header["n_entries"]) * ENTRY_DTYPE.itemsize:
         raise MalformedLiveFrameError("length and number of entries differ")
     return int(header["tick"]), np.frombuffer(frame, ENTRY_DTYPE, offset=HEADER_DTYPE.itemsize).copy()
-
-
-def with_added_age(frame: bytes, added_ms: float) -> bytes:
-    """Return the frame with every known age raised by the time it has waited here [ms]; unknown stays unknown."""
-    tick, entries = decode_live_frame(frame)
-    age_ms = entries["age_ms"].astype(np.int64)
-    older_ms = np.clip(age_ms + round(added_ms), 0, AGE_MAX_MS)
-    entries["age_ms"] = np.where(age_ms == UNKNOWN_AGE_MS, UNKNOWN_AGE_MS, older_ms)
-    return encode_live_frame(entries, tick=tick)
-
-
-def select(frame: bytes, training_sessions: Iterable[UUID]) -> bytes:
-    """Return the frame with the entries of these training sessions only, in their order of sending."""
-    tick, entries = decode_live_frame(frame)
-    wanted = np.frombuffer(b"".join(identifier.bytes for identifier in training_sessions), "<u8").reshape(-1, 1, 2)
-    sent = np.ascontiguousarray(entries["training_session"]).view("<u8").reshape(1, -1, 2)
-    return encode_live_frame(entries[(sent == wanted).all(axis=2).any(axis=0)], tick=tick)
 
 
 def to_age_ms(age_us: ArrayLike) -> NDArray[np.uint16]:

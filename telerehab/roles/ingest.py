@@ -138,7 +138,10 @@ class Intake:
             "storing": self._hot_store.is_storing,
             "showing": self._pipeline.is_showing,
             "training_sessions": len(self._pipeline.slots.trainings),
+            "training_sessions_turned_away": self._pipeline.slots.turned_away_count,
             "ticks": self._pipeline.tick_count,
+            "jumps": self._pipeline.slots.jump_count,
+            "blocks_unplaced": self._pipeline.slots.grid.unplaced_block_count,
             "late_steps": self._late_step_count,
             "blocks_committed": self._hot_store.committed_block_count,
             "rows_queued": self._hot_store.n_queued_rows,
@@ -148,6 +151,7 @@ class Intake:
             "messages_dropped": self._client.dropped_count,
             "backfill_dropped": self._pipeline.dropped_backfill_count,
             "resubscribed": self._client.resubscribed_count,
+            "reconnected": self._client.replaced_count,
             "counts": dict(self._pipeline.ingest.counts),
         }
 

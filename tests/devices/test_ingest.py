@@ -258,7 +258,10 @@ def test_ten_thousand_garbage_messages_lose_nothing_and_leave_nothing() -> None:
     garbage = [raw(struct.pack("<I", n) * (n % 40)) if n % 2 else Raw(f"x/{n}", b"", NOW) for n in range(2_000)]
     garbage += [raw(b"{", device=f"stranger-{n}") for n in range(2_000)]
     garbage += [Raw(f"rt/1/00/band-1/s{n}", b"?", NOW) for n in range(2_000)]
-    garbage += [Raw(f"dev/1/band-1/{kind}", b"[" * 2_000, NOW) for kind in ("meta", "state") for _ in range(1_000)]
+    deep, cut = b"[" * 2_000, b"["
+    garbage += [
+        Raw(f"dev/1/band-1/{kind}", cut if n % 20 else deep, NOW) for kind in ("meta", "state") for n in range(1_000)
+    ]
     garbage += [Raw("clk/1/band-1", bytes(25), NOW)] * 2_000
     assert len(garbage) == 10_000
     ingest.step(garbage, NOW)

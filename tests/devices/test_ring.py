@@ -113,14 +113,6 @@ def test_a_slot_that_is_given_away_shows_nothing_of_the_one_before() -> None:
     assert ring.last(0, WINDOW)[1].sum() == N
 
 
-def test_a_head_that_skips_leaves_what_did_not_come_as_missing() -> None:
-    ring = Ring(2, WINDOW)
-    ring.write(np.array([0, 1]), headers_at([0, 0]), np.ones((2, N, 6), np.int16))
-    ring.skip_to(np.array([0, 1]), np.array([25, 5]))
-    assert ring.heads.tolist() == [25, 10]
-    assert ring.last(0, 25)[1].tolist() == [True] * 10 + [False] * 15
-
-
 def test_samples_that_are_not_real_are_not_valid() -> None:
     ring = Ring(1, WINDOW)
     valid = np.array([[True, False] * 5])

@@ -74,27 +74,3 @@ def test_the_tick_counter_wraps() -> None:
 def test_what_is_no_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(live_frame.MalformedLiveFrameError):
         live_frame.decode_live_frame(frame)
-
-
-def test_waiting_makes_known_ages_older_and_leaves_unknown_ones() -> None:
-    _, entries = live_frame.decode_live_frame(live_frame.with_added_age(GOLDEN, 40.4))
-    assert entries["age_ms"].tolist() == [190, live_frame.UNKNOWN_AGE_MS]
-
-
-def test_an_age_stops_below_the_value_that_means_unknown() -> None:
-    _, entries = live_frame.decode_live_frame(live_frame.with_added_age(GOLDEN, 1e6))
-    assert entries["age_ms"].tolist() == [live_frame.AGE_MAX_MS, live_frame.UNKNOWN_AGE_MS]
-
-
-def test_a_screen_gets_its_own_training_sessions_only() -> None:
-    tick, entries = live_frame.decode_live_frame(live_frame.select(GOLDEN, [SECOND, UUID(int=5)]))
-    assert tick == 0x01020304
-    assert [entry.tobytes() for entry in entries["training_session"]] == [SECOND.bytes]
-
-
-def test_a_screen_without_training_sessions_gets_an_empty_frame() -> None:
-    assert len(live_frame.decode_live_frame(live_frame.select(GOLDEN, []))[1]) == 0
-
-
-def test_selecting_everything_changes_nothing() -> None:
-    assert live_frame.select(GOLDEN, {FIRST, SECOND}) == GOLDEN
