@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import paho.mqtt.client as paho
@@ -20,17 +19,6 @@ def quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make paho's pause between attempts short, where the pause is not the point."""
     monkeypatch.setattr(broker_client, "RECONNECT_MIN_S", 0.1)
     monkeypatch.setattr(broker_client, "RECONNECT_MAX_S", 0.1)
-
-
-@pytest.fixture(scope="module")
-def credentials() -> MemoryCredentials:
-    return MemoryCredentials()
-
-
-@pytest.fixture(scope="module")
-def port(credentials: MemoryCredentials) -> Iterator[int]:
-    with embedded_broker(credentials) as port:
-        yield port
 
 
 def attack(port: int, client_id: str, *, clean_session: bool) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
 
 import paho.mqtt.client as paho
 import pytest
@@ -15,7 +14,6 @@ from tests.devices.broker_fixtures import (
     ACCOUNTS,
     MemoryCredentials,
     connected,
-    embedded_broker,
     password_of,
     receive,
     until,
@@ -87,17 +85,6 @@ def test_only_these_may_read(topic: str, readers: set[str]) -> None:
 def test_a_device_whose_name_would_open_another_subtree_may_do_nothing(name: str) -> None:
     for topic in ("rt/1/00/band-1/imu", "clk/1/band-1", f"clk/1/{name}"):
         assert not is_allowed("device", topic, name=name, client_id="", is_writing=True)
-
-
-@pytest.fixture(scope="module")
-def credentials() -> MemoryCredentials:
-    return MemoryCredentials()
-
-
-@pytest.fixture(scope="module")
-def port(credentials: MemoryCredentials) -> Iterator[int]:
-    with embedded_broker(credentials) as port:
-        yield port
 
 
 def test_a_device_reaches_only_its_own_subtree(port: int) -> None:

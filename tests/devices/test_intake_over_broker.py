@@ -3,17 +3,16 @@
 from devices.ingest import Ingest
 from devices.ports import Raw
 from devices.wire import MAX_FRAME_BYTES
-from tests.devices.broker_fixtures import MemoryCredentials, connected, embedded_broker, receive, until
+from tests.devices.broker_fixtures import connected, receive, until
 from tests.devices.encoder import frame
 
 TOPIC = "rt/1/00/band-1/imu"
 NOW_US = 1_700_000_000_000_000
 
 
-def test_bad_crc_unknown_schema_oversize_and_unknown_device_cost_no_good_block() -> None:
+def test_bad_crc_unknown_schema_oversize_and_unknown_device_cost_no_good_block(port: int) -> None:
     intake = Ingest(known_devices=["band-1"])
     with (
-        embedded_broker(MemoryCredentials()) as port,
         connected(port, "ingest", "rt/1/#") as ingest,
         connected(port, "band-1") as band,
         connected(port, "band-2") as unknown,
