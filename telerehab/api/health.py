@@ -1,6 +1,6 @@
 """Whether this process lives, and whether the whole is ready for people."""
 
-import asyncio
+import functools
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +45,7 @@ async def get_health() -> Mapping[str, str]:
 @declares(PUBLIC)
 async def get_readiness(parts: Parts, response: Response) -> object:
     """Name every part and what is wrong with it; 503 when anything is."""
-    found = await asyncio.to_thread(_look_at_stores, parts)
+    found = dict(await parts.readiness.look(functools.partial(_look_at_stores, parts)))
     found["broker"] = "ok" if parts.changes.is_connected else "no connection"
     for name in sorted(parts.tasks.failing):
         found[f"task {name}"] = "failed, is started again"

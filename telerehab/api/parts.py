@@ -1,12 +1,13 @@
 """What the web role consists of while it runs: opened and closed by the app's lifespan, reached by dependencies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from telerehab.api.shared_look import SharedLook
 from telerehab.auth.logins import LoginDesk
 from telerehab.clock import Clock
 from telerehab.db.changes import Changes
@@ -45,6 +46,7 @@ class WebParts:
     live_session_maker: LiveSessionMaker
     heartbeat: Heartbeat
     tasks: TaskSupervisor
+    readiness: SharedLook[dict[str, str]] = field(default_factory=SharedLook)
 
 
 def parts_of(connection: HTTPConnection) -> WebParts:

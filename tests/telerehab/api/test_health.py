@@ -1,9 +1,12 @@
+import asyncio
 import shutil
+import threading
 from collections import namedtuple
 
 import pytest
 
 from telerehab.api.health import EXPECTED_ROLES
+from telerehab.api.shared_look import SharedLook
 from telerehab.clock import utc_now
 from telerehab.db import migrate
 from telerehab.db.engine import writing
@@ -80,3 +83,24 @@ def test_a_full_disk_is_named(
     usage = Usage(int(total_gib * 2**30), 0, int(free_gib * 2**30))
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
     assert _named_wrong(sqlite_world) == ({"disk"} if is_short else set())
+
+
+@pytest.mark.anyio
+async def test_those_who_ask_while_somebody_looks_share_what_is_found() -> None:
+    look: SharedLook[int] = SharedLook()
+    looks: list[int] = []
+    may_end = threading.Event()
+
+    def find() -> int:
+        looks.append(1)
+        assert may_end.wait(5)
+        return len(looks)
+
+    asking = [asyncio.create_task(look.look(find)) for _ in range(20)]
+    async with asyncio.timeout(5):
+        while not looks:
+            await asyncio.sleep(0.005)
+        asking[0].cancel()  # who goes away takes nothing from the others
+        may_end.set()
+        assert await asyncio.gather(*asking[1:]) == [1] * 19
+        assert await look.look(find) == 2
