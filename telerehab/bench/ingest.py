@@ -2,14 +2,15 @@
 
 Both sides do the same work with the same checks on the same messages: topic, length, magic, crc, version, schema,
 period, time; order, holes, duplicates; the row for the store; device time against arrival; the mirror ring with
-its mask. They take turns, and in the end rows, holes and rings must be equal.
+its mask. They take turns, and in the end rows, holes and rings must be equal. What counts is the fastest tenth of each
+side's steps: other work on the machine empties caches and adds as much to one side as to the other, which hides the
+difference that is asked for.
 """
 
 import gc
 import struct
 import time
 from collections.abc import Sequence
-from statistics import median
 from typing import Any, Final
 from zlib import crc32
 
@@ -38,6 +39,7 @@ N_SAMPLES: Final = 10
 WINDOW: Final = 3_000
 HEALED_AFTER: Final = 3
 FLOOR: Final = 2.0
+FASTEST: Final = 0.1
 _HEAD: Final = struct.Struct("<HBBHHIIQI")
 _CRC: Final = struct.Struct("<I")
 _START_US: Final = 1_700_000_000_000_000
@@ -76,7 +78,7 @@ def run(*, blocks: int = 1_000, steps: int = 60) -> Result:
     ):
         raise RuntimeError("the two sides do not come to the same")
     warm = slice(min(5, steps // 2), None)
-    arrays_us, loop_us = (median(spent_s[side][warm]) * 1e6 for side in ("arrays", "loop"))
+    arrays_us, loop_us = (float(np.quantile(spent_s[side][warm], FASTEST)) * 1e6 for side in ("arrays", "loop"))
     ratio = loop_us / arrays_us
     figures: dict[str, Figure] = {
         "arrays": {"value": round(arrays_us, 2), "unit": "CPU µs/block"},
