@@ -18,6 +18,8 @@ class Value:
 
     data: bytes
     received_ns: int
+    tick: int
+    """The sender's tick that brought it: a screen that misses values sees the hole by it."""
 
 
 class Screen(Generic[Key]):

@@ -504,7 +504,7 @@ class LiveFanout:
     def _take_live_frame(self, raw: Raw) -> None:
         """Hand the entries of a frame to the screens; unknown training sessions make us read the directory again."""
         try:
-            _, entries = decode_live_frame(raw.payload)
+            tick, entries = decode_live_frame(raw.payload)
         except MalformedLiveFrameError:
             log.warning("a malformed live frame was dropped")
             return
@@ -514,7 +514,7 @@ class LiveFanout:
         values = {}
         for number in range(len(entries)):
             data = raw.payload[start + number * size : start + (number + 1) * size]
-            values[UUID(bytes=data[:16])] = Value(data=data, received_ns=received_ns)
+            values[UUID(bytes=data[:16])] = Value(data=data, received_ns=received_ns, tick=tick)
         self.hub.put(values)
         if not values.keys() <= {training.id for training in self._directory.trainings}:
             self._access_wanted.set()

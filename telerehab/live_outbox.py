@@ -65,7 +65,6 @@ class Outbox:
         self._states: dict[UUID, str] = {}
         self._shown: dict[UUID, str] = {}
         self._frame_sent_ns = 0
-        self._frame_count = 0
         self._close_code: int | None = None
         self._wake_later: asyncio.TimerHandle | None = None
 
@@ -122,8 +121,7 @@ class Outbox:
             if self._close_code is not None:
                 await socket.close(self._close_code)
                 return
-            frame = self._take_frame()
-            if frame is not None:
+            for frame in self._take_frames():
                 await socket.send_bytes(frame)
 
     def end(self) -> None:
@@ -139,22 +137,22 @@ class Outbox:
         self._wake_later = None
         self._wake_up()
 
-    def _take_frame(self) -> bytes | None:
-        """Return the newest values as one frame; None when there are none or the page shall not have any now."""
+    def _take_frames(self) -> list[bytes]:
+        """Return the newest values, those of one tick as one frame; none when the page shall not have any now."""
         now_ns = self._clock.monotonic_ns()
         wait_s = FRAME_INTERVAL_S - (now_ns - self._frame_sent_ns) / _NS_PER_S
         if wait_s > 0:
             if self._wake_later is None:
                 self._wake_later = asyncio.get_running_loop().call_later(wait_s, self._wake_again)
-            return None
+            return []
         if self.silence_s() > VALUES_HELD_AFTER_S:
-            return None
-        values = self.screen.take()
-        if not values:
-            return None
-        self._frame_sent_ns = now_ns
-        self._frame_count += 1
-        return join_values(list(values.values()), now_ns=now_ns, tick=self._frame_count)
+            return []
+        by_tick: dict[int, list[Value]] = {}
+        for value in self.screen.take().values():
+            by_tick.setdefault(value.tick, []).append(value)
+        if by_tick:
+            self._frame_sent_ns = now_ns
+        return [join_values(values, now_ns=now_ns, tick=tick) for tick, values in by_tick.items()]
 
 
 def join_values(values: list[Value], *, now_ns: int, tick: int) -> bytes:

@@ -4,7 +4,7 @@ from sessions.feature_hub import FeatureHub, Screen, Value
 
 
 def value(number: int) -> Value:
-    return Value(data=bytes([number]), received_ns=number)
+    return Value(data=bytes([number]), received_ns=number, tick=number)
 
 
 def numbers(screen: Screen[str]) -> dict[str, int]:

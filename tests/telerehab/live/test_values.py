@@ -246,7 +246,7 @@ A, B = UUID(int=1), UUID(int=2)
 
 def put(hub: FeatureHub[UUID], clock: ManualClock, training: UUID, repetitions: int, *, age_ms: int = 40) -> None:
     data = entry(training, age_ms=age_ms, repetitions=repetitions).tobytes()
-    hub.put({training: Value(data=data, received_ns=clock.monotonic_ns())})
+    hub.put({training: Value(data=data, received_ns=clock.monotonic_ns(), tick=repetitions)})
 
 
 async def test_a_stalled_page_gets_the_present_with_its_true_age_and_not_the_past() -> None:
@@ -266,9 +266,25 @@ async def test_a_stalled_page_gets_the_present_with_its_true_age_and_not_the_pas
     clock.advance(0.2)
     peer.reads.set()
     await until(lambda: len(peer.frames) == 2, what="two frames")
-    _, rows = decode_live_frame(peer.frames[1])
+    tick, rows = decode_live_frame(peer.frames[1])
+    assert tick == 49  # the sender's: the page sees that 47 are missing
     assert rows["repetitions"].tolist() == [49, 49]
     assert rows["age_ms"].tolist() == [240, UNKNOWN_AGE_MS]
+    sending.cancel()
+
+
+async def test_values_of_different_ticks_are_not_shown_as_one_moment() -> None:
+    hub: FeatureHub[UUID] = FeatureHub()
+    clock, peer = ManualClock(monotonic_now_ns=10**9), Peer()
+    peer.reads.set()
+    outbox = Outbox(hub, clock=clock)
+    outbox.screen.show({A, B})
+    put(hub, clock, A, 7)
+    put(hub, clock, B, 8)
+    sending = asyncio.create_task(outbox.run(peer))
+    await until(lambda: len(peer.frames) == 2, what="two frames")
+    told = {tick: bytes(rows["training_session"][0]) for tick, rows in map(decode_live_frame, peer.frames)}
+    assert told == {7: A.bytes, 8: B.bytes}
     sending.cancel()
 
 
@@ -316,7 +332,7 @@ async def test_a_page_that_lets_texts_pile_up_is_closed_and_memory_stays_bounded
 
 
 def test_an_age_is_held_at_its_limit_and_never_becomes_unknown() -> None:
-    value = Value(data=entry(A, age_ms=65_000).tobytes(), received_ns=0)
+    value = Value(data=entry(A, age_ms=65_000).tobytes(), received_ns=0, tick=1)
     _, rows = decode_live_frame(join_values([value], now_ns=10**12, tick=1))
     assert rows["age_ms"].tolist() == [65_534]
 
