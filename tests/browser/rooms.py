@@ -50,3 +50,30 @@ def wait_until_frames_grow(page: Page, *, slots: Sequence[str]) -> None:
         return all(frames.get(slot, 0) > seen[slot] + 5 for slot in slots)
 
     wait_for(f"growing pictures in {slots}", grew, page)
+
+
+def wait_until_sound_grows(page: Page, *, slots: Sequence[str]) -> None:
+    """Wait until more sound has arrived in every slot than a moment ago."""
+    seen: dict[str, int] = {}
+
+    def grew() -> bool:
+        packets: dict[str, int] = hook(page, "audioPackets") or {}
+        for slot in slots:
+            seen.setdefault(slot, packets.get(slot, 0))
+        return all(packets.get(slot, 0) > seen[slot] + 20 for slot in slots)
+
+    wait_for(f"growing sound in {slots}", grew, page)
+
+
+def type_and_time(writer: Page, field: str, text: str, reader: Page) -> float:
+    """Type more into the field; return the time from the last key to the sight of the text on the other page [ms]."""
+    reader.evaluate(
+        """text => { window.seenAt = new Promise(done => {
+            const isSeen = () => document.querySelector('.lines, .words')?.textContent.includes(text);
+            const look = () => isSeen() ? done(Date.now()) : setTimeout(look, 5);
+            look(); }); }""",
+        text,
+    )
+    writer.evaluate("addEventListener('keydown', () => { window.pressedAt = Date.now(); }, true)")
+    writer.locator(field).press_sequentially(text)
+    return float(reader.evaluate("window.seenAt")) - float(writer.evaluate("window.pressedAt"))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -11,10 +12,19 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.chromium import chromium
-from tests.browser.rooms import hook, open_therapists_room, take_patients_place, wait_for, wait_until_frames_grow
+from tests.browser.rooms import (
+    hook,
+    open_therapists_room,
+    take_patients_place,
+    type_and_time,
+    wait_for,
+    wait_until_frames_grow,
+    wait_until_sound_grows,
+)
 from tests.demo_process import running_demo
 
 TRAINING_S = 120
+TEXT_SEEN_MAX_MS = 500
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "live-room.png"
 
 
@@ -48,6 +58,9 @@ def test_therapist_and_patients_train_together_for_two_minutes(tmp_path: Path) -
         take_patients_place(patient, demo.link("home1"))
         wait_until_frames_grow(patient, slots=["video-0"])
         wait_until_frames_grow(therapist, slots=["video-0", "video-3"])
+        wait_until_sound_grows(patient, slots=["audio-0"])
+        wait_until_sound_grows(therapist, slots=["audio-0"])
+        assert median(write_to_each_other(therapist, patient)) <= TEXT_SEEN_MAX_MS
 
         wait_for("forty repetitions in all", lambda: total_repetitions(therapist) >= 40, therapist, timeout_s=90)
         if os.environ.get("TELEREHAB_PICTURE"):
@@ -66,6 +79,19 @@ def test_therapist_and_patients_train_together_for_two_minutes(tmp_path: Path) -
         report = demo.finish()
     assert complaints == []
     assert_everybody_is_accounted_for(report)
+
+
+def write_to_each_other(therapist: Page, patient: Page) -> list[float]:
+    """Write a few words each way; return how long each took to be seen [ms]."""
+    patient.locator('[data-action="write"]').click()
+    taken_ms = []
+    for told, answered in (("Det går", "Stræk"), (" fint", " benet"), (" i dag", " roligt")):
+        taken_ms.append(type_and_time(patient, "textarea", told, therapist))
+        taken_ms.append(type_and_time(therapist, ".text input", answered, patient))
+    patient.locator('[data-action="write-done"]').click()
+    therapist.locator('[data-action="send-text"]').click()
+    wait_for("the training screen", lambda: patient.locator('[data-action="pause"]').count() == 1, patient)
+    return taken_ms
 
 
 def own_repetitions(page: Page) -> int:

@@ -74,6 +74,7 @@ export class LiveSocket {
   private lastSequence = 0;
   private readonly seen = new Set<number>();
   private heardMs = 0;
+  private openedMs = 0;
   private reportedMs = -Infinity;
   private link: LinkState = "connecting";
   private stopTimers: (() => void)[] = [];
@@ -115,6 +116,7 @@ export class LiveSocket {
     if (this.link === "closed") return;
     const socket = this.world.open();
     this.socket = socket;
+    this.openedMs = this.world.nowMs();
     this.isJoined = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => void this.join();
@@ -169,13 +171,17 @@ export class LiveSocket {
   private beat(): void {
     const silentMs = this.world.nowMs() - this.heardMs;
     if (silentMs > LINK_LOST_MS && this.link === "open") this.setLink("lost");
-    if (silentMs > SOCKET_KEPT_MS) {
-      this.heardMs = this.world.nowMs();
+    if (this.socketSilentMs() > SOCKET_KEPT_MS) {
       this.reopen();
       return;
     }
     this.sendText({ type: "ping", t: this.world.nowMs() });
     this.stopTimers = [this.world.after(PING_MS, () => this.beat())];
+  }
+
+  /** How long this very socket has been silent; the server itself may be silent for longer. */
+  private socketSilentMs(): number {
+    return this.world.nowMs() - Math.max(this.heardMs, this.openedMs);
   }
 
   private receive(data: string | ArrayBuffer): void {
@@ -238,12 +244,12 @@ export class LiveSocket {
     return true;
   }
 
-  /** The network or the person is back: try at once what would be tried later. */
+  /** The network or the person is back: try at once what would be tried later. A socket that is silent is given up. */
   wake(): void {
-    if (this.socket !== null || this.link === "closed") return;
+    if (this.link === "closed") return;
+    if (this.socket !== null && this.socketSilentMs() <= LINK_LOST_MS) return;
+    this.drop();
     this.attempt = 0;
-    for (const stop of this.stopTimers) stop();
-    this.stopTimers = [];
     this.open();
   }
 

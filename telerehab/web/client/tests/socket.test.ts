@@ -178,6 +178,27 @@ test("a network that is back is used at once", async () => {
   expect(log.at(-1)).toBe("rejoined");
 });
 
+test("a socket that fell silent while the tablet slept is given up when it wakes", async () => {
+  await world.line.accept();
+  world.now += 5000;
+  socket.wake();
+  expect(world.lines).toHaveLength(2);
+});
+
+test("a slow opening after a long absence is not cut off", async () => {
+  await world.line.accept();
+  for (let tries = 0; tries < 9; tries += 1) {
+    await world.line.cut();
+    await world.advance(backoffMs(tries, 0.5));
+  }
+  expect(world.now).toBeGreaterThan(15_000);
+  const before = world.lines.length;
+  await world.advance(3000);
+  expect(world.lines).toHaveLength(before);
+  await world.line.accept();
+  expect(log.at(-1)).toBe("rejoined");
+});
+
 test("a socket that does not open is given up after five seconds", async () => {
   await world.line.accept();
   await world.line.cut();

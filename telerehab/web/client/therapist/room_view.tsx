@@ -5,7 +5,7 @@ import { isPresent, isWaiting, type Participant } from "../shared/messages";
 import { LinkMark, Picture, Voice } from "../shared/parts";
 import { firstFocus, type Visit } from "./face";
 import { Focus } from "./focus";
-import { columnCount } from "./grid";
+import { arrange } from "./grid";
 import { LanguageButton } from "./lobby";
 import type { Need } from "./needs";
 import { Tile } from "./tile";
@@ -89,6 +89,9 @@ export function RoomView({ visit }: { visit: Visit }) {
   );
 }
 
+/** On an upright tablet the page scrolls; without a focus the tiles take this much of the screen. */
+const SCREEN_SHARE_ALIKE = 0.65;
+
 /** All patients in their places; the grid gives each the largest picture that the room allows. */
 function Tiles({ visit, patients, slots }: { visit: Visit; patients: Participant[]; slots: Record<string, string | null> }) {
   const area = useRef<HTMLElement>(null);
@@ -99,8 +102,11 @@ function Tiles({ visit, patients, slots }: { visit: Visit; patients: Participant
     if (!outer || !inner) return;
     const fit = () => {
       const scrolls = getComputedStyle(outer).overflowY === "visible";
-      const heightPx = scrolls ? null : outer.clientHeight - (inner.offsetTop - outer.offsetTop);
-      inner.style.setProperty("--columns", String(columnCount(patients.length, inner.clientWidth, heightPx)));
+      const besideFocusPx = scrolls ? null : outer.clientHeight - (inner.offsetTop - outer.offsetTop);
+      const heightPx = scrolls && isAlike ? document.documentElement.clientHeight * SCREEN_SHARE_ALIKE : besideFocusPx;
+      const { columns, shape } = arrange(patients.length, inner.clientWidth, heightPx);
+      inner.style.setProperty("--columns", String(columns));
+      inner.dataset["shape"] = shape;
     };
     const observer = new ResizeObserver(fit);
     observer.observe(outer);
