@@ -188,12 +188,6 @@ class TickOrientation:
         """Return the orientation at the end of the last tick, sensor -> earth, shape (4, n_series)."""
         return multiply(self.state["inclination"], self.state["strapdown"])
 
-    @property
-    def is_settled(self) -> BoolArray:
-        """Whether a column's inclination no longer depends on how it began, shape (n_series,)."""
-        settled: BoolArray = self.state["settle_ticks"] >= self._settle_ticks
-        return settled
-
     def _set_bias_noise(self) -> None:
         """Noise of the bias filter per tick, in squares of 0.01 °/s."""
         p = self.parameters

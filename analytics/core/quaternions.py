@@ -45,13 +45,6 @@ def multiply(
     return product
 
 
-def conjugate(quaternion: FloatArray) -> FloatArray:
-    """Return the inverse of unit quaternions, shape (4, ...)."""
-    inverse = np.negative(quaternion)
-    np.negative(inverse[0, ...], out=inverse[0, ...])
-    return inverse
-
-
 def rotate(
     quaternion: FloatArray, vector: FloatArray, out: FloatArray | None = None, scratch: FloatArray | None = None
 ) -> FloatArray:

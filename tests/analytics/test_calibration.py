@@ -41,6 +41,21 @@ def test_a_rate_that_changes_is_not_stillness() -> None:
     assert still_ticks(reading) < 30
 
 
+def test_setting_out_ends_the_rest_at_once() -> None:
+    sets_out = lying_sensor(3.3)
+    sets_out[4, -2:] = np.radians([1.0, 6.0])
+    assert still_ticks(sets_out[:, :-1]) == 30
+    assert still_ticks(sets_out) == 0
+
+
+@pytest.mark.parametrize(("range_deg_s", "is_still"), [(8.0, True), (12.0, False)])
+def test_what_swings_within_a_tick_is_not_still(range_deg_s: float, is_still: bool) -> None:
+    gate = StillGate(1)
+    for tick in lying_sensor(3).T:
+        ticks = gate.advance(tick[:, None].astype(np.float32), np.radians([range_deg_s]), np.ones(1, bool))
+    assert (ticks[0] == 30) == is_still
+
+
 def test_the_mean_is_that_of_the_rest_alone() -> None:
     gate = StillGate(1)
     moved, rest = lying_sensor(1, tilt_deg=np.linspace(0, 40, 10)), lying_sensor(3, tilt_deg=40, rate_deg_s=2)

@@ -92,10 +92,10 @@ def repetitions_of(seed: int) -> list[Repetition]:
     random = np.random.default_rng(seed)
     varied = [
         Repetition(
-            up_s=random.uniform(0.9, 2.0),
-            hold_s=random.uniform(0.1, 1.0),
-            down_s=random.uniform(0.9, 2.0),
-            pause_s=random.uniform(0.3, 1.2),
+            up_s=random.uniform(0.8, 1.5),
+            hold_s=random.uniform(0.1, 0.7),
+            down_s=random.uniform(0.8, 1.5),
+            pause_s=random.uniform(0.2, 0.8),
             range_deg=1.0,
         )
         for _ in range(N_REPETITIONS)
