@@ -152,7 +152,8 @@ class LivePipeline:
         """Return what this step takes: all that is live, and of what devices had to keep a bounded share."""
         waiting = self._backfill
         live = [raw for raw in raws if not raw.topic.startswith(BACKFILL)]
-        waiting.extend(raw for raw in raws if raw.topic.startswith(BACKFILL))
+        if len(live) < len(raws):
+            waiting.extend(raw for raw in raws if raw.topic.startswith(BACKFILL))
         while len(waiting) > BACKFILL_WAITING_MAX:
             waiting.pop()  # nothing is acknowledged, so it comes again
             self.dropped_backfill_count += 1
