@@ -6,8 +6,12 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from typing import Final
 
 from telerehab.settings import Settings
+
+_TALKATIVE: Final = ("aioice", "httpx", "httpx2")
+"""Libraries that log addresses of browsers, or every request, as information."""
 
 
 class OneLineJson(logging.Formatter):
@@ -39,6 +43,8 @@ def set_up_logging(settings: Settings, *, role: str) -> None:
     else:
         handler.setFormatter(OneLineJson(role))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def wish_to_end() -> threading.Event:
