@@ -93,6 +93,8 @@ class FakeClinic:
     sends_frames: bool = True
     answers: bool = True
     """False: the socket stands, but nothing comes any more."""
+    has_ended: bool = False
+    """True: nobody may join any more."""
     received: list[dict[str, Any]] = field(default_factory=list)
     posted: list[tuple[str, Any]] = field(default_factory=list)
     url: str = ""
@@ -186,6 +188,9 @@ def _replies(clinic: FakeClinic, message: dict[str, Any]) -> Iterator[dict[str, 
         yield from ({"type": "event", "live_session": LIVE_SESSION, **event} for event in clinic.events)
     if kind in {"publish", "subscribe"}:  # no media here
         yield {"type": "error", "re": message["id"], "code": "failed"}
+        return
+    if kind == "join" and clinic.has_ended:
+        yield {"type": "error", "re": message["id"], "code": "not_allowed"}
         return
     if "id" not in message:
         return

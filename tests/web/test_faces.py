@@ -510,6 +510,17 @@ def test_stopping_ends_safely_with_a_receipt(open_page: Callable[..., Page]) -> 
         page.wait_for_selector("text=Din træning er gemt")
 
 
+def test_a_patient_whose_line_was_broken_when_the_training_ended_has_a_receipt(open_page: Callable[..., Page]) -> None:
+    clinic = patient_clinic("da")
+    with serve_clinic(clinic):
+        page = open_page(clinic, "/patient")
+        press_when_shown(page, "start")
+        page.wait_for_selector(".count-number")
+        clinic.has_ended = True
+        clinic.close_sockets()
+        page.wait_for_selector("text=Du lavede 7 gentagelser")
+
+
 # --- real-time text, needs, places ---
 
 

@@ -54,7 +54,9 @@ async def test_sigkill_of_media_broker_and_web_ends_no_live_session(tmp_path: Pa
         slots, epoch = therapist.state["slots"], therapist.state["media_epoch"]
 
         os.kill(supervisor.pids()["media"], signal.SIGKILL)
-        await until(lambda: patient.state.get("media_epoch", epoch) != epoch, what="told of the new worker", wait_s=START_S)
+        await until(
+            lambda: patient.state.get("media_epoch", epoch) != epoch, what="told of the new worker", wait_s=START_S
+        )
         assert (await patient.ask("help", live_session, on=True))["type"] == "reply"
         await until(lambda: therapist.participant("patient", 1)["help_since"], what="help", wait_s=START_S)
         assert therapist.state["slots"] == slots
