@@ -303,6 +303,8 @@ def parse_client_message(text: str) -> ClientMessage:
 def _read_object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
+        if "\\u" in text:  # half a character, escaped, is text that nothing can send on
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedMessageError("not JSON") from None
     if not isinstance(value, dict):

@@ -58,13 +58,18 @@ def library_module() -> str:
         f"export const PHASES = {json.dumps([phase.name.lower() for phase in Phase])} as const;",
         f"export const REASONS = {json.dumps([reason.name.lower() for reason in Reason])} as const;",
         "",
-        "/** Joint angle in the start pose and the first target zone of each exercise. [°] */",
+        "/** Angle of the start pose and first target zone [°] of each exercise, and whether sensors show it. */",
         "export const EXERCISES = {",
     ]
     for code, exercise in EXERCISES.items():
         low, high = exercise.target_deg
-        lines.append(f"  {code}: {{ neutralDeg: {exercise.neutral_angle_deg:g}, targetDeg: [{low:g}, {high:g}] }},")
-    lines += ["} as const satisfies Record<string, { neutralDeg: number; targetDeg: readonly [number, number] }>;", ""]
+        measurable = json.dumps(exercise.is_measurable)
+        lines.append(
+            f"  {code}: {{ neutralDeg: {exercise.neutral_angle_deg:g}, targetDeg: [{low:g}, {high:g}], "
+            f"isMeasurable: {measurable} }},"
+        )
+    shape = "{ neutralDeg: number; targetDeg: readonly [number, number]; isMeasurable: boolean }"
+    lines += [f"}} as const satisfies Record<string, {shape}>;", ""]
     return "\n".join(lines)
 
 

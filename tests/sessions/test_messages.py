@@ -108,6 +108,13 @@ def test_a_field_of_another_kind_is_refused(type_name: str, changes: dict[str, A
         parse_client_message(write(type_name, **changes))
 
 
+def test_half_a_character_is_refused_where_it_comes_in() -> None:
+    for text in ('{"v":1,"type":"ping","t":1,"\\ud800":1}', '{"v":1,"type":"ping","t":1,"id":"\\ud800"}'):
+        with pytest.raises(MalformedMessageError, match="not JSON"):
+            parse_client_message(text)
+    parse_client_message('{"v":1,"type":"ping","t":1,"id":"\\u00e6"}')
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", '"join"', "null", "[" * 100_000, '{"v":1,"type":"ping","t":NaN}'])
 def test_what_is_no_message_is_refused(text: str) -> None:
     with pytest.raises(MessageError):

@@ -5,7 +5,8 @@ import type { TrainingSessionInfo } from "./messages";
 export type Phase = (typeof PHASES)[number];
 export type ExerciseCode = keyof typeof EXERCISES;
 
-export const EXERCISE_CODES = Object.keys(EXERCISES) as ExerciseCode[];
+/** Those whose movement sensors can show: what the therapist is offered. */
+export const EXERCISE_CODES = (Object.keys(EXERCISES) as ExerciseCode[]).filter((code) => EXERCISES[code].isMeasurable);
 
 /** What the library knows of an exercise; null where the server has a newer one than this page. */
 export function exerciseOf(code: string | null): { neutralDeg: number; targetDeg: readonly [number, number] } | null {
@@ -27,7 +28,7 @@ export function phaseText(code: number): string {
 
 /** "Seated knee extension, right", or the code itself where the server has a newer exercise than this page. */
 export function exerciseText(training: Pick<TrainingSessionInfo, "exercise" | "side">): string {
-  const isKnown = EXERCISE_CODES.includes(training.exercise as ExerciseCode);
+  const isKnown = training.exercise in EXERCISES;
   const exercise = isKnown ? t(`exercise.${training.exercise as ExerciseCode}`) : training.exercise;
   if (training.side !== "left" && training.side !== "right") return exercise;
   return t("exercise.with_side", { exercise, side: t(`side.${training.side}`) });

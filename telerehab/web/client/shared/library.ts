@@ -3,26 +3,26 @@
 export const PHASES = ["off", "waiting_still", "calibrating", "ready", "up", "hold", "down", "paused_not_ready_pose"] as const;
 export const REASONS = ["none", "not_still", "data_missing", "clipped", "bias_too_large", "calibration_old", "axis_unknown", "not_measurable", "not_start_pose"] as const;
 
-/** Joint angle in the start pose and the first target zone of each exercise. [°] */
+/** Angle of the start pose and first target zone [°] of each exercise, and whether sensors show it. */
 export const EXERCISES = {
-  knee_extension_seated: { neutralDeg: 90, targetDeg: [0, 15] },
-  heel_slide: { neutralDeg: 0, targetDeg: [80, 110] },
-  straight_leg_raise: { neutralDeg: 0, targetDeg: [40, 60] },
-  mini_squat: { neutralDeg: 0, targetDeg: [40, 60] },
-  sit_to_stand: { neutralDeg: 90, targetDeg: [0, 10] },
-  step_up: { neutralDeg: 0, targetDeg: [50, 80] },
-  hip_abduction_standing: { neutralDeg: 0, targetDeg: [25, 45] },
-  hip_extension_standing: { neutralDeg: 0, targetDeg: [10, 25] },
-  bridge: { neutralDeg: 0, targetDeg: [25, 45] },
-  heel_raise: { neutralDeg: 0, targetDeg: [20, 40] },
-  marching: { neutralDeg: 0, targetDeg: [60, 90] },
-  single_leg_stance: { neutralDeg: 0, targetDeg: [30, 90] },
-  trunk_flexion: { neutralDeg: 0, targetDeg: [30, 60] },
-  trunk_rotation_seated: { neutralDeg: 0, targetDeg: [30, 50] },
-  shoulder_external_rotation_band: { neutralDeg: 0, targetDeg: [30, 60] },
-  shoulder_flexion: { neutralDeg: 0, targetDeg: [90, 150] },
-  shoulder_abduction: { neutralDeg: 0, targetDeg: [80, 120] },
-  row_band: { neutralDeg: 0, targetDeg: [30, 60] },
-  elbow_flexion: { neutralDeg: 0, targetDeg: [110, 140] },
-  hand_to_head: { neutralDeg: 0, targetDeg: [70, 120] },
-} as const satisfies Record<string, { neutralDeg: number; targetDeg: readonly [number, number] }>;
+  knee_extension_seated: { neutralDeg: 90, targetDeg: [0, 15], isMeasurable: true },
+  heel_slide: { neutralDeg: 0, targetDeg: [80, 110], isMeasurable: true },
+  straight_leg_raise: { neutralDeg: 0, targetDeg: [40, 60], isMeasurable: true },
+  mini_squat: { neutralDeg: 0, targetDeg: [40, 60], isMeasurable: true },
+  sit_to_stand: { neutralDeg: 90, targetDeg: [0, 10], isMeasurable: true },
+  step_up: { neutralDeg: 0, targetDeg: [50, 80], isMeasurable: true },
+  hip_abduction_standing: { neutralDeg: 0, targetDeg: [25, 45], isMeasurable: true },
+  hip_extension_standing: { neutralDeg: 0, targetDeg: [10, 25], isMeasurable: true },
+  bridge: { neutralDeg: 0, targetDeg: [25, 45], isMeasurable: true },
+  heel_raise: { neutralDeg: 0, targetDeg: [20, 40], isMeasurable: true },
+  marching: { neutralDeg: 0, targetDeg: [60, 90], isMeasurable: true },
+  single_leg_stance: { neutralDeg: 0, targetDeg: [30, 90], isMeasurable: true },
+  trunk_flexion: { neutralDeg: 0, targetDeg: [30, 60], isMeasurable: true },
+  trunk_rotation_seated: { neutralDeg: 0, targetDeg: [30, 50], isMeasurable: false },
+  shoulder_external_rotation_band: { neutralDeg: 0, targetDeg: [30, 60], isMeasurable: false },
+  shoulder_flexion: { neutralDeg: 0, targetDeg: [90, 150], isMeasurable: true },
+  shoulder_abduction: { neutralDeg: 0, targetDeg: [80, 120], isMeasurable: true },
+  row_band: { neutralDeg: 0, targetDeg: [30, 60], isMeasurable: false },
+  elbow_flexion: { neutralDeg: 0, targetDeg: [110, 140], isMeasurable: true },
+  hand_to_head: { neutralDeg: 0, targetDeg: [70, 120], isMeasurable: true },
+} as const satisfies Record<string, { neutralDeg: number; targetDeg: readonly [number, number]; isMeasurable: boolean }>;
