@@ -25,8 +25,8 @@ from telerehab.clock import Clock, SystemClock
 from telerehab.db.changes import Change, Changes
 from telerehab.db.engine import open_database
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
-from telerehab.live_fanout import LiveFanout
-from telerehab.media_client import MediaClient
+from telerehab.live.fanout import LiveFanout
+from telerehab.live.media_client import MediaClient
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor, in_thread
 from telerehab.web.pages import STATIC_FOLDER, make_assets, make_pages_router

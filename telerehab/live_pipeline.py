@@ -1,16 +1,16 @@
 """The way of one sample, from the broker to the screens. Read this file first.
 
 ```text
-device --MQTT--> BrokerClient.take()        messages as they arrived          devices/broker_client.py
+device --MQTT--> BrokerClient.take()     messages as they arrived            devices/broker_client.py
                    |
     every 50 ms  LivePipeline.step
-                   |-> Ingest.step          decode, order, tell duplicates    devices/ingest.py
-                   |-> LiveGrid.write       own clocks -> one 100 Hz grid     telerehab/live_grid.py, devices/ring.py
-                   |-> Effects.to_store ->  HotStore commits a group, then    telerehab/hot_store.py
-                   |                        LivePipeline.committed -> ack/1/<device>
-    every 100 ms   '-> LiveSlots.tick       all patients one tick             telerehab/live_slots.py, analytics/live.py
-                         |-> ended repetitions -> table `repetition`          telerehab/main_store.py
-                         '-> one live frame -> live/1/<worker> -> web -> screens   telerehab/live_frame.py
+                   |-> Ingest.step       decode, order, tell duplicates      devices/ingest.py
+                   |-> LiveGrid.write    own clocks -> one 100 Hz grid       telerehab/intake/grid.py, devices/ring.py
+                   |-> Effects.to_store  HotStore commits a group, then      telerehab/intake/hot_store.py
+                   |                     LivePipeline.committed -> ack/1/<device>
+    every 100 ms   '-> LiveSlots.tick    all patients one tick               telerehab/intake/slots.py, analytics/live.py
+                         |-> ended repetitions -> table `repetition`         telerehab/intake/main_store.py
+                         '-> one live frame -> live/1/<worker> -> screens    telerehab/live_frame.py
 ```
 
 The live view never waits for the disk, the disk never waits for a viewer, and nothing is acknowledged before it is
@@ -27,10 +27,10 @@ from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffe
 from devices.ingest import Ingest
 from devices.ports import Raw
 from devices.wire import Schema
+from telerehab.intake.grid import as_samples
+from telerehab.intake.places import Places
+from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
-from telerehab.live_grid import as_samples
-from telerehab.live_places import Places
-from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 
 CAPACITY: Final = 128
 WINDOW_SAMPLES: Final = 1_000

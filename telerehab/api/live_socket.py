@@ -18,15 +18,15 @@ from telerehab.api.parts import parts_of
 from telerehab.auth.policies import THERAPIST_OR_TABLET, declares
 from telerehab.clock import Clock
 from telerehab.errors import MediaUnavailableError, NotFoundError
-from telerehab.live_fanout import Connection, LiveFanout
-from telerehab.live_outbox import (
+from telerehab.live.fanout import Connection, LiveFanout
+from telerehab.live.media_client import MediaRefusedError
+from telerehab.live.outbox import (
     CLOSE_POLICY,
     CLOSE_SILENT,
     CLOSE_TOO_LARGE,
     CLOSE_UNSUPPORTED,
     MessageAllowance,
 )
-from telerehab.media_client import MediaRefusedError
 
 log = logging.getLogger(__name__)
 

@@ -18,20 +18,20 @@ from telerehab.clock import Clock, SystemClock, utc_now
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
-from telerehab.hot_reads import (
+from telerehab.intake.grid import FEW_PROBES
+from telerehab.intake.hot_reads import (
     read_blocks,
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
     read_sequence_runs,
 )
-from telerehab.hot_store import HotStore
-from telerehab.live_grid import FEW_PROBES
+from telerehab.intake.hot_store import HotStore
+from telerehab.intake.main_store import MainStore
+from telerehab.intake.places import Places, read_places, read_stored_repetitions
+from telerehab.intake.replay import Replay, only_new
+from telerehab.intake.slots import EndedRepetition
 from telerehab.live_pipeline import LivePipeline
-from telerehab.live_places import Places, read_places, read_stored_repetitions
-from telerehab.live_replay import Replay, only_new
-from telerehab.live_slots import EndedRepetition
-from telerehab.main_store import MainStore
 from telerehab.roles.process import set_up_logging, wish_to_end
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS

@@ -28,10 +28,10 @@ from telerehab.clock import Clock, SystemClock
 from telerehab.db.engine import open_database
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
-from telerehab.live_host import LiveHost
-from telerehab.live_store import OWNER, LiveStore
-from telerehab.media_control import create_control_app
-from telerehab.media_protocol import HEALTH_PATH, SECRET_HEADER
+from telerehab.live.host import LiveHost
+from telerehab.live.media_control import create_control_app
+from telerehab.live.media_protocol import HEALTH_PATH, SECRET_HEADER
+from telerehab.live.store import OWNER, LiveStore
 from telerehab.roles.process import set_up_logging
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS, TaskSupervisor

@@ -20,8 +20,8 @@ from firmware_sim.sampling import describe, recorded_stream
 from firmware_sim.streams import DeviceClock
 from telerehab.db.engine import reading
 from telerehab.db.tables import Repetition
+from telerehab.intake.places import Places, Training
 from telerehab.live_pipeline import LivePipeline
-from telerehab.live_places import Places, Training
 from tests.chaos.world import World
 from tests.conftest import data_folder
 

@@ -33,10 +33,10 @@ from telerehab.db import provisioning, tables
 from telerehab.db.engine import Database, open_database, writing
 from telerehab.db.migrate import upgrade
 from telerehab.db.workers import Heartbeat
-from telerehab.live_host import LiveHost
-from telerehab.live_store import LiveStore
-from telerehab.media_client import MediaClient
-from telerehab.media_control import create_control_app
+from telerehab.live.host import LiveHost
+from telerehab.live.media_client import MediaClient
+from telerehab.live.media_control import create_control_app
+from telerehab.live.store import LiveStore
 from telerehab.roles.media import is_alive
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor

@@ -15,9 +15,9 @@ from sqlalchemy.exc import OperationalError
 from sessions.media.engine import LegState, Seat
 from telerehab.clock import SystemClock
 from telerehab.db.engine import Database
-from telerehab.live_host import LiveHost
-from telerehab.live_store import LiveStore, RoomRecord
-from telerehab.media_protocol import CommandRequest, Result
+from telerehab.live.host import LiveHost
+from telerehab.live.media_protocol import CommandRequest, Result
+from telerehab.live.store import LiveStore, RoomRecord
 from telerehab.roles.media import is_alive
 from telerehab.supervision import TaskSupervisor
 from tests.sessions.null_engine import NullEngine
@@ -127,8 +127,8 @@ async def test_an_event_is_published_only_after_its_row_is_written(tmp_path: Pat
 async def test_a_disk_that_refuses_delays_rows_and_stops_no_media(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telerehab.live_host.ROWS_WAITED_FOR_S", 0.05)
-    monkeypatch.setattr("telerehab.live_host.WRITE_RETRY_S", 0.05)
+    monkeypatch.setattr("telerehab.live.host.ROWS_WAITED_FOR_S", 0.05)
+    monkeypatch.setattr("telerehab.live.host.WRITE_RETRY_S", 0.05)
     async with (
         open_clinic(tmp_path, template, with_broker=False, with_worker=False, with_web=False) as clinic,
         hosting(clinic) as hosted,

@@ -13,8 +13,8 @@ from sqlmodel import col, select
 from telerehab.db import tables
 from telerehab.db.engine import reading
 from telerehab.errors import ConflictError, MediaUnavailableError
-from telerehab.media_client import MediaClient, MediaRefusedError
-from telerehab.media_protocol import BODY_MAX_BYTES, COMMANDS_PATH, HEALTH_PATH, SECRET_HEADER, pick_worker
+from telerehab.live.media_client import MediaClient, MediaRefusedError
+from telerehab.live.media_protocol import BODY_MAX_BYTES, COMMANDS_PATH, HEALTH_PATH, SECRET_HEADER, pick_worker
 from tests.sessions.null_engine import REFUSED_SDP
 from tests.telerehab.live.clinic import Clinic, Worker, open_clinic, until
 

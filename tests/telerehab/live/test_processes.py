@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from telerehab.errors import MediaUnavailableError
-from telerehab.live_store import read_workers
+from telerehab.live.store import read_workers
 from telerehab.supervision import Supervisor, role_child
 from tests.telerehab.live.clinic import Clinic, open_clinic, until, unused_port
 

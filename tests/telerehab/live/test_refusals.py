@@ -118,7 +118,7 @@ async def test_a_socket_that_stays_silent_is_closed_and_its_seat_kept(
 async def test_a_message_for_no_media_worker_is_answered_with_a_name(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telerehab.media_client.COMMAND_DEADLINE_S", 0.3)
+    monkeypatch.setattr("telerehab.live.media_client.COMMAND_DEADLINE_S", 0.3)
     async with (
         open_clinic(tmp_path, template, with_broker=False, with_worker=False) as clinic,
         await clinic.page(clinic.therapist_id) as page,

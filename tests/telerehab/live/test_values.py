@@ -17,9 +17,9 @@ from telerehab.auth.reader import Reader, ReaderRole
 from telerehab.clock import ManualClock, SystemClock, utc_now
 from telerehab.db import tables
 from telerehab.db.engine import writing
-from telerehab.live_directory import Directory, OpenTraining
+from telerehab.live.directory import Directory, OpenTraining
+from telerehab.live.outbox import CLOSE_TRY_AGAIN, TEXTS_MAX, MessageAllowance, Outbox, join_values
 from telerehab.live_frame import ENTRY_DTYPE, UNKNOWN_AGE_MS, decode_live_frame, encode_live_frame
-from telerehab.live_outbox import CLOSE_TRY_AGAIN, TEXTS_MAX, MessageAllowance, Outbox, join_values
 from tests.telerehab.live.clinic import Clinic, Page, open_clinic, until
 
 pytestmark = pytest.mark.anyio

@@ -24,8 +24,8 @@ from analytics.results import Phase, Reason
 from devices.reports import StreamMeta
 from devices.wire import Schema
 from telerehab import live_frame
-from telerehab.live_grid import LiveGrid
-from telerehab.live_places import Places, Training
+from telerehab.intake.grid import LiveGrid
+from telerehab.intake.places import Places, Training
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Repetition, TrainingSession, Worker
 from telerehab.db.workers import Heartbeat
-from telerehab.live_places import Places
-from telerehab.live_slots import EndedRepetition
-from telerehab.main_store import MainStore, write_repetitions
+from telerehab.intake.main_store import MainStore, write_repetitions
+from telerehab.intake.places import Places
+from telerehab.intake.slots import EndedRepetition
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel
 from devices.effects import BlockKey, StepEffects
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
-from telerehab.hot_reads import table_of
+from telerehab.intake.hot_reads import table_of
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from devices.effects import BlockKey, Outgoing
 from devices.ports import Raw
+from telerehab.intake.places import Places, Training
+from telerehab.intake.slots import EndedRepetition
 from telerehab.live_frame import decode_live_frame
 from telerehab.live_pipeline import Effects, LivePipeline
-from telerehab.live_places import Places, Training
-from telerehab.live_slots import EndedRepetition
 
 START_US: Final = 1_790_000_000_000_000
 STEP_US: Final = 50_000

@@ -32,12 +32,12 @@ from telerehab.auth.reader import Reader
 from telerehab.clock import Clock, from_us, utc_now
 from telerehab.db.engine import Database, reading
 from telerehab.errors import MediaUnavailableError, NotFoundError
-from telerehab.live_directory import Directory, read_directory
+from telerehab.live.directory import Directory, read_directory
+from telerehab.live.media_client import MediaClient, MediaRefusedError
+from telerehab.live.media_protocol import EVENT_TOPIC_PREFIX
+from telerehab.live.outbox import CLOSE_REPLACED, CLOSE_REVOKED, Outbox
+from telerehab.live.store import read_events
 from telerehab.live_frame import ENTRY_DTYPE, HEADER_DTYPE, MalformedLiveFrameError, decode_live_frame
-from telerehab.live_outbox import CLOSE_REPLACED, CLOSE_REVOKED, Outbox
-from telerehab.live_store import read_events
-from telerehab.media_client import MediaClient, MediaRefusedError
-from telerehab.media_protocol import EVENT_TOPIC_PREFIX
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor
 

@@ -19,9 +19,9 @@ from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import Repetition
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
-from telerehab.hot_reads import table_of
-from telerehab.live_places import Places, read_places
-from telerehab.live_slots import EndedRepetition
+from telerehab.intake.hot_reads import table_of
+from telerehab.intake.places import Places, read_places
+from telerehab.intake.slots import EndedRepetition
 
 log = logging.getLogger(__name__)
 

@@ -18,13 +18,13 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from telerehab import media_protocol as protocol
 from telerehab.clock import Clock, SystemClock, utc_now
 from telerehab.db import tables
 from telerehab.db.engine import Database, reading
 from telerehab.db.workers import STALE_AFTER_S
 from telerehab.errors import ConflictError, MediaUnavailableError, TelerehabError
-from telerehab.live_store import WorkerAddress, read_workers
+from telerehab.live import media_protocol as protocol
+from telerehab.live.store import WorkerAddress, read_workers
 from telerehab.settings import Settings
 
 COMMAND_DEADLINE_S: Final = 10.0

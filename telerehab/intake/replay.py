@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.codec import decode_frames
-from telerehab.live_grid import as_samples
-from telerehab.live_places import StoredRepetitions
-from telerehab.live_slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
+from telerehab.intake.grid import as_samples
+from telerehab.intake.places import StoredRepetitions
+from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 
 BEGINNING_US: Final = 120_000_000
 END_US: Final = 120_000_000

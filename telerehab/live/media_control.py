@@ -16,8 +16,8 @@ from sessions.media.engine import (
     NotOpenError,
     SdpRefusedError,
 )
-from telerehab.live_host import LiveHost
-from telerehab.media_protocol import BODY_MAX_BYTES, COMMANDS_PATH, HEALTH_PATH, SECRET_HEADER, CommandRequest
+from telerehab.live.host import LiveHost
+from telerehab.live.media_protocol import BODY_MAX_BYTES, COMMANDS_PATH, HEALTH_PATH, SECRET_HEADER, CommandRequest
 
 MEDIA_ERROR_CODES: Final[Mapping[type[MediaError], str]] = {
     NotOpenError: "unknown_live_session",

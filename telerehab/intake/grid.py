@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from devices.clock_sync import ClockFit
 from devices.ring import CHANNELS, Ring
 from devices.wire import SAMPLE_PERIOD_US
-from telerehab.live_resampling import Resampler
+from telerehab.intake.resampling import Resampler
 
 DRIFT_MAX_US: Final = 7_500
 ROUGH_DRIFT_MAX_US: Final = 25_000  # while the clock fit has few probes: most of what looks like drift is its noise

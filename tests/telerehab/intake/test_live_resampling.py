@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from telerehab.live_resampling import Resampler
+from telerehab.intake.resampling import Resampler
 
 
 def in_blocks(

@@ -13,12 +13,12 @@ from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import upgrade
 from telerehab.db.tables import TrainingSession
-from telerehab.hot_store import HotStore
+from telerehab.intake.hot_store import HotStore
+from telerehab.intake.main_store import write_repetitions
 from telerehab.live_pipeline import LivePipeline
-from telerehab.main_store import write_repetitions
 from telerehab.roles.ingest import restore_live, restore_order
 from telerehab.settings import Settings
-from tests.telerehab.ingest.bodies import REPETITION_S, START_US, STILL_S, House, knee, training
+from tests.telerehab.intake.bodies import REPETITION_S, START_US, STILL_S, House, knee, training
 
 
 @pytest.fixture

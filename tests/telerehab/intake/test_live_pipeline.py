@@ -12,7 +12,7 @@ from analytics.results import Phase, Reason
 from devices.ports import Raw
 from telerehab import live_frame, live_pipeline
 from telerehab.live_pipeline import LivePipeline
-from tests.telerehab.ingest.bodies import (
+from tests.telerehab.intake.bodies import (
     GYRO_NOISE,
     GYRO_SCALE,
     RANGE_DEG,

@@ -20,7 +20,7 @@ from devices.effects import (
     StoreBlock,
 )
 from telerehab.db.engine import Database, reading
-from telerehab.hot_reads import (
+from telerehab.intake.hot_reads import (
     StoredClockFit,
     read_blocks,
     read_device_reports,
@@ -28,7 +28,7 @@ from telerehab.hot_reads import (
     read_newest_clock_fits,
     read_sequence_runs,
 )
-from telerehab.hot_store import HotStore
+from telerehab.intake.hot_store import HotStore
 
 
 @pytest.fixture

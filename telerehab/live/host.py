@@ -32,9 +32,9 @@ from sessions.media.engine import LegState, MediaEngine, MediaError, Seat, SeatS
 from sessions.messages import slot_names
 from sessions.participant import PRESENT, Role
 from sessions.ports import Instant
-from telerehab import media_protocol as protocol
 from telerehab.clock import Clock, from_us
-from telerehab.live_store import LiveStore, RoomRecord
+from telerehab.live import media_protocol as protocol
+from telerehab.live.store import LiveStore, RoomRecord
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from telerehab.clock import to_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Device, TrainingSession
-from telerehab.live_places import Places, Training, read_places
+from telerehab.intake.places import Places, Training, read_places
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
