@@ -8,7 +8,7 @@ device --MQTT--> BrokerClient.take()     messages as they arrived            dev
                    |-> LiveGrid.write    own clocks -> one 100 Hz grid       telerehab/intake/grid.py, devices/ring.py
                    |-> Effects.to_store  HotStore commits a group, then      telerehab/intake/hot_store.py
                    |                     LivePipeline.committed -> ack/1/<device>
-    every 100 ms   '-> LiveSlots.tick    all patients one tick               telerehab/intake/slots.py, analytics/live.py
+    every 100 ms   '-> LiveSlots.tick    all patients one tick               telerehab/intake/slots.py, analytics/
                          |-> ended repetitions -> table `repetition`         telerehab/intake/main_store.py
                          '-> one live frame -> live/1/<worker> -> screens    telerehab/live_frame.py
 ```
