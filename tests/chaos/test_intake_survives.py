@@ -74,7 +74,7 @@ def test_no_block_is_lost_over_mosquitto_either(world: World) -> None:
     wait_until(lambda: world.stored_block_count() > 40, timeout_s=20)
     world.kill("ingest")
     made_before = len(world.true_blocks())
-    wait_until(lambda: len(world.true_blocks()) > made_before + 30, timeout_s=5)
+    wait_until(lambda: len(world.true_blocks()) > made_before + 60, timeout_s=10)
     world.start_role("ingest")
     let_it_end(world)
     assert_nothing_is_lost(world)
