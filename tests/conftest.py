@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 ALLOWED_SKIPS = ("TELEREHAB_DATA", "optional peer")
 """With CI=true a skip is a failure, unless its reason begins with one of these."""
@@ -23,6 +25,30 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
 
 
+def why_no_browser() -> str | None:
+    """Return why pages cannot be driven here, None where they can."""
+    if find_program("chromium") is None:
+        return "Debian's chromium is not installed"
+    driver, *_ = compute_driver_executable()
+    if subprocess.run([driver, "--version"], capture_output=True, check=False).returncode != 0:
+        return "Playwright's driver does not run here (Debian's libatomic1?)"
+    return None
+
+
+def why_no_namespace() -> str | None:
+    """Return why network namespaces cannot be made here, None where they can."""
+    ip = find_program("ip")
+    if os.geteuid() != 0 or ip is None:
+        return "network namespaces need root and iproute2"
+    name = f"telerehab-probe-{os.getpid()}"
+    made = subprocess.run([ip, "netns", "add", name], capture_output=True, check=False).returncode == 0
+    entered = (
+        made and subprocess.run([ip, "netns", "exec", name, "true"], capture_output=True, check=False).returncode == 0
+    )
+    subprocess.run([ip, "netns", "delete", name], capture_output=True, check=False)
+    return None if entered else "this machine lets nobody make a network namespace"
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -30,11 +56,12 @@ def anyio_backend() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run."""
+    wanted = {marker.name for item in items for marker in item.iter_markers()}
     absent = {
         "data": None if data_folder() else "TELEREHAB_DATA names no folder with the recordings",
-        "browser": None if find_program("chromium") else "Debian's chromium is not installed",
+        "browser": why_no_browser() if "browser" in wanted else None,
         "mosquitto": None if find_program("mosquitto") else "Debian's mosquitto is not installed",
-        "netns": None if os.geteuid() == 0 and find_program("ip") else "network namespaces need root and iproute2",
+        "netns": why_no_namespace() if "netns" in wanted else None,
     }
     for item in items:
         for marker, reason in absent.items():

@@ -54,11 +54,11 @@ def _check_readable(certificate: Path | None, key: Path | None) -> None:
 
 async def _run_all(settings: Settings, roles: Sequence[str]) -> int:
     """Run the roles until a signal comes, or until one of them stays down."""
-    await asyncio.to_thread(upgrade, settings)
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
+    await asyncio.to_thread(upgrade, settings)
     async with Supervisor([role_child(settings, role) for role in roles]) as supervisor:
         say(f"telerehab serves {settings.scheme}://{settings.web_host}:{settings.web_port} (Ctrl-C ends it)")
         stop = asyncio.create_task(told_to_stop.wait())
