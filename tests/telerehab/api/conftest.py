@@ -7,26 +7,7 @@ from telerehab.db.engine import Database
 from telerehab.settings import Settings
 from telerehab.web.pages import PAGES
 from tests.telerehab.api.world import World, running_world
-from tests.telerehab.db.postgres import postgres_server
-from tests.telerehab.db.stores import (
-    database,
-    empty_settings,
-    make_settings,
-    migrated_postgres,
-    migrated_sqlite,
-    settings,
-    sqlite_database,
-)
-
-__all__ = [
-    "database",
-    "empty_settings",
-    "migrated_postgres",
-    "migrated_sqlite",
-    "postgres_server",
-    "settings",
-    "sqlite_database",
-]
+from tests.telerehab.db.stores import make_settings
 
 
 @pytest.fixture
