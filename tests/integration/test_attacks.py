@@ -178,7 +178,9 @@ def _training_of(therapist: Browser, live_session: str, patient_id: str) -> dict
         while True:
             people = channel.hear("state")["live_session"]["participants"]
             training = next(each["training_session"] for each in people if each["patient_id"] == patient_id)
-            if training is not None:
+            # a simulated tablet that came only now would take a seat back from the test
+            are_seated = all(each["publishes"]["video"] for each in people if each["role"] == "patient")
+            if training is not None and are_seated:
                 return {**therapist.read(f"/api/training-sessions/{training['id']}")}
 
 
