@@ -1,0 +1,100 @@
+"""JSON into values of this package and back: one reader for package data, database columns and what pages send.
+
+What does not fit is a `Fault` with a place and a named reason, never a sentence and never the value itself.
+"""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from telerehab.errors import TelerehabError
+
+T = TypeVar("T")
+
+KNOWN_FIELDS_ONLY: Final = ConfigDict(extra="forbid")
+"""The pydantic configuration of every dataclass that is read. Not strict: a strict one would refuse JSON objects. So
+numbers and switches are strict one by one (`Whole`, `Number`, `Switch`)."""
+
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Switch = Annotated[bool, Field(strict=True)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _only_a_day(said: object) -> object:
+    """Refuse the numbers and times of day that pydantic would take for a date."""
+    if isinstance(said, datetime) or not (
+        isinstance(said, date) or (isinstance(said, str) and _DAY_PATTERN.fullmatch(said))
+    ):
+        raise PydanticCustomError("day_format", "not a day as 2026-11-22")
+    return said
+
+
+_DAY_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1)), BeforeValidator(_only_a_day)]
+"""A calendar day of the place where the patient lives."""
+FAULTS_MAX: Final = 50
+_NAME_CHARACTERS_MAX: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """What is wrong with one place of a value: `at` as "items.2.sets", `code` a word."""
+
+    at: str
+    code: str
+
+
+class CareDataError(TelerehabError):
+    """A plan, exercise or questionnaire makes no sense; `faults` names each place."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(", ".join(f"{fault.at}: {fault.code}" for fault in faults[:FAULTS_MAX]))
+        self.faults = tuple(faults[:FAULTS_MAX])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """One line in Danish and, where there is one, in English."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = KNOWN_FIELDS_ONLY
+    da: Line
+    en: Line | None = None
+
+
+def read_value(kind: type[T], said: object) -> T:
+    """Return a dataclass from JSON data; raise CareDataError with all faults where there are any."""
+    try:
+        value: T = _adapter(cast(Hashable, kind)).validate_python(said)
+        return value
+    except ValidationError as error:
+        raise CareDataError([_fault_of(detail) for detail in error.errors(include_input=False)]) from None
+
+
+def write_value(value: object) -> Any:
+    """Return a dataclass as JSON data; `read_value` makes an equal one of it."""
+    return _adapter(cast(Hashable, type(value))).dump_python(value, mode="json")
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise CareDataError if there is a fault."""
+    if faults:
+        raise CareDataError(faults)
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(type[Any], kind))
+
+
+def _fault_of(detail: Mapping[str, Any]) -> Fault:
+    """Return where a fault is; a field that nobody knows has a name that was sent, which is not repeated."""
+    kind = str(detail["type"])
+    places = detail["loc"][:-1] if kind == "unexpected_keyword_argument" else detail["loc"]
+    return Fault(at=".".join(str(place)[:_NAME_CHARACTERS_MAX] for place in places), code=kind)
