@@ -97,7 +97,11 @@ def test_limits_come_back_from_json_as_they_were() -> None:
     limits = Limits(pain_max=6, heart_rate_max_per_min=140, heart_rate_min_per_min=50, stream_lost_s=None)
     assert read_limits(write_limits(limits)) == limits
     assert read_limits({}) == Limits()
-    assert (Limits().pain_max, Limits().pain_rise) == (7, 3)
+
+
+def test_H7_the_limits_where_nobody_says_anything_else_are_those_of_the_hazard_table() -> None:
+    assert write_limits(Limits()) == CASES["defaults"]
+    assert (Limits().pain_max, Limits().pain_rise, Limits().heart_rate_hold_s) == (7, 3, 10)
 
 
 @pytest.mark.parametrize(
