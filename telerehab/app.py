@@ -6,18 +6,55 @@ import functools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from telerehab.api import health, live_sessions, live_socket, logins, patients, tablet_pairing_codes, training_sessions
+from telerehab.api import (
+    access_log,
+    alerts,
+    appointments,
+    break_glass,
+    caseload,
+    devices,
+    duties,
+    exercises,
+    flags,
+    goals,
+    groups,
+    health,
+    help_calls,
+    helpers,
+    live_sessions,
+    live_socket,
+    logins,
+    messages,
+    notices,
+    organisations,
+    own_logins,
+    patient_imports,
+    patient_records,
+    patients,
+    plans,
+    questionnaires,
+    referrals,
+    second_factors,
+    self_reports,
+    staff,
+    tablet_pairing_codes,
+    tablets,
+    training_results,
+    training_sessions,
+)
 from telerehab.api.dependencies import OWNER, enforce_policy
 from telerehab.api.guards import BODY_MAX_BYTES, Guards
 from telerehab.api.parts import LiveSessionMaker, WebParts
 from telerehab.api.problems import add_problem_handlers
 from telerehab.api.routes import require_policies
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.logins import LoginDesk
 from telerehab.auth.passwords import Passwords
 from telerehab.broker_changes import BrokerChanges
@@ -30,6 +67,43 @@ from telerehab.live.media_client import MediaClient
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor, in_thread
 from telerehab.web.pages import STATIC_FOLDER, make_assets, make_pages_router
+
+_ROUTERS: Final = (
+    access_log,
+    alerts,
+    appointments,
+    break_glass,
+    caseload,
+    devices,
+    duties,
+    exercises,
+    flags,
+    goals,
+    groups,
+    health,
+    help_calls,
+    helpers,
+    live_sessions,
+    live_socket,
+    logins,
+    messages,
+    notices,
+    organisations,
+    own_logins,
+    patient_imports,
+    patient_records,
+    patients,
+    plans,
+    questionnaires,
+    referrals,
+    second_factors,
+    self_reports,
+    staff,
+    tablet_pairing_codes,
+    tablets,
+    training_results,
+    training_sessions,
+)
 
 
 def create_app(
@@ -77,7 +151,7 @@ def create_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_MAX_BYTES)
     app.add_middleware(Guards, settings=settings)  # added last, so it is the outer one
     add_problem_handlers(app)
-    for module in (logins, patients, live_sessions, live_socket, training_sessions, tablet_pairing_codes, health):
+    for module in _ROUTERS:
         app.include_router(module.router)
     app.include_router(make_pages_router(static_folder))
     app.mount("/assets", make_assets(static_folder))
@@ -101,7 +175,8 @@ async def _open_parts(
         stack.callback(database.close)
         media = MediaClient(settings, database, clock=clock)
         stack.push_async_callback(media.aclose)
-        fanout = LiveFanout(settings, database=database, media=media, clock=clock)
+        key_ring = await asyncio.to_thread(open_key_ring, settings)
+        fanout = LiveFanout(settings, database=database, media=media, clock=clock, key_ring=key_ring)
         stack.push_async_callback(fanout.aclose)
         heartbeat = Heartbeat(database.main, role=OWNER, clock=clock)
         stack.push_async_callback(_take_away, heartbeat)
@@ -129,6 +204,7 @@ async def _open_parts(
             database=database,
             login_desk=login_desk,
             pairing_code_key=pairing_code_key,
+            key_ring=key_ring,
             changes=changes,
             live_session_maker=live_session_maker or media,
             heartbeat=heartbeat,

@@ -6,6 +6,7 @@ TelerehabError
   NotTheOwnerError         a role wrote a table that belongs to another role: a fault in our code
   MissingPolicyError       a route or channel says nowhere who may use it: a fault in our code, the app does not start
   DatabaseNotReadyError    the database has another version than the program: run `telerehab migrate`
+  KeyRingError             the keys of sealed data are missing or others: put the right key ring file back
   ChildFailedError         a child process does not come up: its own log says why
   RequestRefusedError      what one request asked for cannot be; the table in `api/problems.py` gives each its status
     NotLoggedInError       no login, or one that has ended: log in again
@@ -18,8 +19,12 @@ TelerehabError
     TooLargeError          the body is larger than the limit
     MisdirectedError       the host name of the address is not one of ours: add it to `public_hosts`
     MediaUnavailableError  no media worker answers: try again in some seconds
+    SecondFactorError      the password was right: give the second factor, or set one up, first
+    InvalidContentError    well-formed, but its content cannot be: `faults` says where and why
 ```
 """
+
+from collections.abc import Mapping, Sequence
 
 
 class TelerehabError(Exception):
@@ -42,6 +47,10 @@ class DatabaseNotReadyError(TelerehabError):
     """The database is not at the version that the program needs."""
 
 
+class KeyRingError(TelerehabError):
+    """The keys of sealed data cannot be read, or are not those that sealed."""
+
+
 class ChildFailedError(TelerehabError):
     """A child process stays down or is not ready in time."""
 
@@ -52,7 +61,17 @@ class ChildFailedError(TelerehabError):
 
 
 class RequestRefusedError(TelerehabError):
-    """What a request asked for cannot be done. The message is for programmers: no names, no values of a person."""
+    """What a request asked for cannot be done. The message is for programmers: no names, no values of a person.
+
+    Parameters
+    ----------
+    code : str, optional
+        What pages translate, where the error's own code (`api/problems.py`) says too little.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NotLoggedInError(RequestRefusedError):
@@ -97,3 +116,21 @@ class MisdirectedError(RequestRefusedError):
 
 class MediaUnavailableError(RequestRefusedError):
     """No media worker answers."""
+
+
+class SecondFactorError(RequestRefusedError):
+    """The first factor was right, the second is still to be given or set up."""
+
+
+class InvalidContentError(RequestRefusedError):
+    """What was sent is well-formed, but its content cannot be.
+
+    Parameters
+    ----------
+    faults : sequence of mappings
+        `at` (the place) and `kind` (a code), as in the answer to a malformed body; never a value of a person.
+    """
+
+    def __init__(self, message: str, *, faults: Sequence[Mapping[str, str]] = (), code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.faults = tuple(faults)

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     hot_database_url: str = ""
     """Where ingest keeps blocks; empty: a SQLite file of its own, or the main database on PostgreSQL."""
     secret_key_file: Path = Path()
+    key_ring_file: Path = Path()
+    """Where the keys of the patients' sealed data lie; empty: `keys/keyring.json` in `data_dir`. Never in a backup."""
     mqtt_host: str = "127.0.0.1"
     mqtt_port: Port = 1883
     web_host: str = "127.0.0.1"
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
         chosen = {"data_dir": data_dir}
         if self.secret_key_file == Path():
             chosen["secret_key_file"] = data_dir / "secret.key"
+        if self.key_ring_file == Path():
+            chosen["key_ring_file"] = data_dir / "keys" / "keyring.json"
         urls = {}
         if not self.database_url:
             urls["database_url"] = f"sqlite:///{data_dir / 'telerehab.db'}"

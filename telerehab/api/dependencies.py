@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from telerehab.api.parts import WebParts, parts_of
 from telerehab.auth.cookies import login_token
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import LoginDesk, resolve_login
 from telerehab.auth.policies import policy_of
 from telerehab.auth.reader import Reader
@@ -108,9 +109,17 @@ def get_login_desk(parts: Parts) -> LoginDesk:
     return parts.login_desk
 
 
-def get_patients(db: ReadingDb, reader: CurrentReader, now: Now) -> PatientRepository:
+def get_key_ring(parts: Parts) -> KeyRing:
+    """Return the installation's keys."""
+    return parts.key_ring
+
+
+Keys = Annotated[KeyRing, Depends(get_key_ring)]
+
+
+def get_patients(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> PatientRepository:
     """Return the patients whom the reader may see."""
-    return PatientRepository(db, reader=reader, now=now)
+    return PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
 
 
 def get_live_sessions(db: ReadingDb, reader: CurrentReader) -> LiveSessionRepository:
@@ -118,21 +127,25 @@ def get_live_sessions(db: ReadingDb, reader: CurrentReader) -> LiveSessionReposi
     return LiveSessionRepository(db, reader=reader)
 
 
-def get_training_sessions(db: ReadingDb, reader: CurrentReader, now: Now) -> TrainingSessionRepository:
+def get_training_sessions(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> TrainingSessionRepository:
     """Return the training sessions that the reader may see."""
-    return TrainingSessionRepository(db, reader=reader, now=now)
+    return TrainingSessionRepository(db, reader=reader, now=now, key_ring=key_ring)
 
 
-def get_writable_training_sessions(db: WritingDb, reader: CurrentReader, now: Now) -> TrainingSessionRepository:
+def get_writable_training_sessions(
+    db: WritingDb, reader: CurrentReader, now: Now, key_ring: Keys
+) -> TrainingSessionRepository:
     """Return the training sessions that the reader may see, to change them."""
-    return TrainingSessionRepository(db, reader=reader, now=now)
+    return TrainingSessionRepository(db, reader=reader, now=now, key_ring=key_ring)
 
 
 def get_tablet_pairing_codes(
     db: WritingDb, reader: CurrentReader, now: Now, parts: Parts
 ) -> TabletPairingCodeRepository:
     """Return where codes are made for the patients whom the reader may see."""
-    return TabletPairingCodeRepository(db, reader=reader, now=now, code_key=parts.pairing_code_key)
+    return TabletPairingCodeRepository(
+        db, reader=reader, now=now, code_key=parts.pairing_code_key, key_ring=parts.key_ring
+    )
 
 
 Logins = Annotated[LoginDesk, Depends(get_login_desk)]

@@ -10,6 +10,7 @@ from pydantic import Field
 from telerehab.api.dependencies import CurrentReader, LiveSessions, Parts
 from telerehab.api.models import Body, LiveSessionRead, LooseUuid, Title
 from telerehab.api.parts import WebParts
+from telerehab.auth.access import Scope
 from telerehab.auth.policies import THERAPIST, THERAPIST_OR_TABLET, declares
 from telerehab.auth.reader import Reader
 from telerehab.clock import utc_now
@@ -61,9 +62,9 @@ def get_live_session(live_session_id: UUID, live_sessions: LiveSessions) -> obje
 def _require_patients(parts: WebParts, reader: Reader, patient_ids: list[UUID]) -> None:
     """Raise when the reader may not see one of the patients."""
     with reading(parts.database.main) as db:
-        patients = PatientRepository(db, reader=reader, now=utc_now(parts.clock))
+        patients = PatientRepository(db, reader=reader, now=utc_now(parts.clock), key_ring=parts.key_ring)
         for patient_id in patient_ids:
-            patients.get(patient_id)
+            patients.require(patient_id, Scope.JOIN)
 
 
 def _read(parts: WebParts, reader: Reader, live_session_id: UUID) -> LiveSessionRows:

@@ -6,12 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 
-from telerehab.api.dependencies import CurrentReader, Logins, Token
+from telerehab.api.dependencies import CurrentReader, Keys, Logins, ReadingDb, Token
 from telerehab.api.models import Answer, Body, Email, Password
 from telerehab.auth.cookies import clear_login_cookie, set_login_cookie
 from telerehab.auth.logins import OpenedLogin
 from telerehab.auth.policies import LOGGED_IN, PUBLIC, declares
 from telerehab.auth.reader import ReaderRole
+from telerehab.db.repositories.people import read_own_name
 
 router = APIRouter(prefix="/api", tags=["logins"])
 
@@ -88,10 +89,16 @@ def log_out(response: Response, logins: Logins, token: Token) -> None:
 
 @router.get("/me", response_model=MeRead)
 @declares(LOGGED_IN)
-def get_me(reader: CurrentReader, logins: Logins) -> object:
+def get_me(reader: CurrentReader, logins: Logins, db: ReadingDb, key_ring: Keys) -> object:
     """Show who is logged in."""
     logins.note_seen(reader.login_id)
-    return reader
+    return MeRead(
+        role=reader.role,
+        display_name=read_own_name(db, reader, key_ring),
+        language=reader.language,
+        account_id=reader.account_id,
+        patient_id=reader.patient_id,
+    )
 
 
 def _address_of(request: Request) -> str:

@@ -1,6 +1,6 @@
 """What bodies and answers are made of: strict, and no field that nobody knows."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -69,7 +69,8 @@ class PatientRead(Answer):
     """A patient."""
 
     id: UUID
-    display_name: str
+    display_name: str | None
+    birth_date: date | None
     language: str
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 
 from telerehab.api.shared_look import SharedLook
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import LoginDesk
 from telerehab.clock import Clock
 from telerehab.db.changes import Changes
@@ -42,6 +43,7 @@ class WebParts:
     database: Database
     login_desk: LoginDesk
     pairing_code_key: bytes
+    key_ring: KeyRing
     changes: Changes
     live_session_maker: LiveSessionMaker
     heartbeat: Heartbeat

@@ -13,4 +13,12 @@ router = APIRouter(prefix="/api/patients", tags=["patients"])
 @declares(THERAPIST)
 def list_patients(patients: Patients) -> object:
     """List the therapist's own patients."""
-    return patients.list()
+    return [
+        PatientRead(
+            id=opened.patient.id,
+            display_name=opened.identity.name,
+            birth_date=opened.identity.birth_date,
+            language=opened.patient.language,
+        )
+        for opened in patients.list()
+    ]

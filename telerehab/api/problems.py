@@ -21,6 +21,7 @@ from telerehab.api.private_log import without_values
 from telerehab.errors import (
     ConflictError,
     CrossSiteError,
+    InvalidContentError,
     LoginFailedError,
     MediaUnavailableError,
     MisdirectedError,
@@ -28,6 +29,7 @@ from telerehab.errors import (
     NotFoundError,
     NotLoggedInError,
     RequestRefusedError,
+    SecondFactorError,
     TooLargeError,
     TooManyAttemptsError,
 )
@@ -46,6 +48,8 @@ STATUS_OF: Final[Mapping[type[RequestRefusedError], HTTPStatus]] = MappingProxyT
         MisdirectedError: HTTPStatus.MISDIRECTED_REQUEST,
         TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
         MediaUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        SecondFactorError: HTTPStatus.FORBIDDEN,
+        InvalidContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
 CODE_OF: Final[Mapping[type[RequestRefusedError], str]] = MappingProxyType(
@@ -60,6 +64,8 @@ CODE_OF: Final[Mapping[type[RequestRefusedError], str]] = MappingProxyType(
         MisdirectedError: "misdirected",
         TooManyAttemptsError: "too_many_attempts",
         MediaUnavailableError: "media_unavailable",
+        SecondFactorError: "second_factor",
+        InvalidContentError: "invalid",
     }
 )
 _CODE_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
@@ -96,7 +102,9 @@ def response_of(error: RequestRefusedError) -> JSONResponse:
     headers = {}
     if isinstance(error, TooManyAttemptsError):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem_response(STATUS_OF[kind], code=CODE_OF[kind], detail=str(error), headers=headers)
+    extra = {"faults": list(error.faults[:FAULTS_MAX])} if isinstance(error, InvalidContentError) else None
+    code = error.code or CODE_OF[kind]
+    return problem_response(STATUS_OF[kind], code=code, detail=str(error), headers=headers, extra=extra)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

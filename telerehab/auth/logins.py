@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from uuid import UUID
 
 from sqlmodel import Session, col, select, update
@@ -222,16 +222,15 @@ def _reader_of(
     if login.revoked_at is not None or login.expires_at <= now:
         return None
     if account is not None:
-        role: ReaderRole = "admin" if account.role == "admin" else "therapist"
+        if account.disabled_at is not None:
+            return None
         return Reader(
             login_id=login.id,
-            role=role,
+            role=cast(ReaderRole, account.role),  # a constraint of the table holds it to the roles of staff
             organisation_id=account.organisation_id,
             account_id=account.id,
-            tablet_id=None,
-            patient_id=None,
-            display_name=account.display_name,
             language=account.language,
+            is_full=login.assurance == "full",
         )
     if tablet is None or patient is None or tablet.revoked_at is not None:
         return None
@@ -239,10 +238,8 @@ def _reader_of(
         login_id=login.id,
         role="tablet",
         organisation_id=patient.organisation_id,
-        account_id=None,
         tablet_id=tablet.id,
         patient_id=patient.id,
-        display_name=patient.display_name,
         language=patient.language,
     )
 

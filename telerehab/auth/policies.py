@@ -2,18 +2,18 @@
 
 A route declares its policy with `@declares(...)`; `enforce` (in `api/dependencies.py`) applies what is declared before
 anything else runs, and `create_app` refuses to start when a route declares nothing. A policy says which *kind* of
-reader may come in. Which *rows* such a reader may see is said by the functions below and asked by the repositories.
+reader may come in. Which *patients* such a reader may see, and what may be done with them, is said by
+`telerehab.auth.access`.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from telerehab.auth.reader import Reader, ReaderRole
-from telerehab.db.tables import CareRelation, LiveSession, Patient
-from telerehab.errors import NotAllowedError, NotLoggedInError
+from telerehab.auth.reader import READER_ROLES, STAFF_ROLES, Reader, ReaderRole
+from telerehab.db.tables import LiveSession
+from telerehab.errors import NotAllowedError, NotLoggedInError, SecondFactorError
 
 _MARK: Final = "__telerehab_policy__"
 
@@ -27,6 +27,8 @@ class Policy:
     name: str
     roles: frozenset[ReaderRole] | None
     """The roles that may come in; None: anybody, also without login."""
+    needs_full: bool = True
+    """Whether staff must have given their second factor."""
 
     def check(self, reader: Reader | None) -> None:
         """Let the reader in or raise.
@@ -37,6 +39,8 @@ class Policy:
             Nobody is logged in, and somebody has to be.
         NotAllowedError
             This role may not come in.
+        SecondFactorError
+            The second factor is still to be given or set up.
         """
         if self.roles is None:
             return
@@ -44,12 +48,27 @@ class Policy:
             raise NotLoggedInError("log in first")
         if reader.role not in self.roles:
             raise NotAllowedError(f"policy {self.name}")
+        if self.needs_full and not reader.is_full:
+            raise SecondFactorError("give the second factor, or set one up, first")
 
 
 PUBLIC: Final = Policy(name="public", roles=None)
-LOGGED_IN: Final = Policy(name="logged_in", roles=frozenset({"therapist", "admin", "tablet"}))
+LOGGED_IN: Final = Policy(name="logged_in", roles=frozenset(READER_ROLES))
+FIRST_FACTOR: Final = Policy(name="first_factor", roles=frozenset(READER_ROLES), needs_full=False)
+"""What a login may do before its second factor: give one, set one up, say who it is, log out."""
+STAFF: Final = Policy(name="staff", roles=frozenset(STAFF_ROLES))
 THERAPIST: Final = Policy(name="therapist", roles=frozenset({"therapist"}))
 THERAPIST_OR_TABLET: Final = Policy(name="therapist_or_tablet", roles=frozenset({"therapist", "tablet"}))
+THERAPIST_OR_MANAGER: Final = Policy(name="therapist_or_manager", roles=frozenset({"therapist", "team_manager"}))
+CARE: Final = Policy(name="care", roles=frozenset({"therapist", "tablet", "helper"}))
+"""Whoever takes part in a patient's training; what exactly is said by `telerehab.auth.access`."""
+TABLET: Final = Policy(name="tablet", roles=frozenset({"tablet"}))
+TABLET_OR_HELPER: Final = Policy(name="tablet_or_helper", roles=frozenset({"tablet", "helper"}))
+HELPER: Final = Policy(name="helper", roles=frozenset({"helper"}))
+TEAM_MANAGER: Final = Policy(name="team_manager", roles=frozenset({"team_manager"}))
+MANAGER_OR_ADMIN: Final = Policy(name="manager_or_admin", roles=frozenset({"team_manager", "admin"}))
+ADMIN: Final = Policy(name="admin", roles=frozenset({"admin"}))
+AUDITOR: Final = Policy(name="auditor", roles=frozenset({"auditor"}))
 
 
 def declares(policy: Policy) -> Callable[[Endpoint], Endpoint]:
@@ -66,30 +85,6 @@ def policy_of(endpoint: object) -> Policy | None:
     """Return the policy that an endpoint declares."""
     policy = getattr(endpoint, _MARK, None)
     return policy if isinstance(policy, Policy) else None
-
-
-def is_in_force(relation: CareRelation, *, now: datetime) -> bool:
-    """Return whether a care relation holds at a moment of `[starts_at, ends_at)`."""
-    return relation.starts_at <= now and (relation.ends_at is None or now < relation.ends_at)
-
-
-def may_see_patient(reader: Reader, patient: Patient, relations: Collection[CareRelation], *, now: datetime) -> bool:
-    """Return whether the reader may see and train a patient.
-
-    A tablet its own patient; a therapist whom a care relation in force names, within the same organisation.
-    """
-    if reader.organisation_id != patient.organisation_id:
-        return False
-    if reader.role == "tablet":
-        return reader.patient_id == patient.id
-    if reader.role == "therapist":
-        return any(
-            relation.account_id == reader.account_id
-            and relation.patient_id == patient.id
-            and is_in_force(relation, now=now)
-            for relation in relations
-        )
-    return False
 
 
 def may_see_live_session(reader: Reader, live_session: LiveSession, patient_ids: Collection[UUID]) -> bool:

@@ -1,29 +1,34 @@
 """Who reads: a browser that has logged in, as a value."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
-ReaderRole = Literal["therapist", "admin", "tablet"]
+StaffRole = Literal["therapist", "team_manager", "admin", "auditor"]
+ReaderRole = Literal["therapist", "team_manager", "admin", "auditor", "tablet", "helper"]
+STAFF_ROLES: Final[tuple[StaffRole, ...]] = get_args(StaffRole)
+READER_ROLES: Final[tuple[ReaderRole, ...]] = get_args(ReaderRole)
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
 class Reader:
-    """A login and whom it stands for. Of `account_id` and `tablet_id` exactly one is there."""
+    """A login and whom it stands for. Of `account_id`, `tablet_id` and `helper_id` exactly one is there."""
 
     login_id: UUID
     role: ReaderRole
     organisation_id: UUID
-    account_id: UUID | None
-    tablet_id: UUID | None
-    patient_id: UUID | None
+    account_id: UUID | None = None
+    tablet_id: UUID | None = None
+    helper_id: UUID | None = None
+    patient_id: UUID | None = None
     """The patient whose tablet this is."""
-    display_name: str
-    language: str
+    language: str = "da"
+    is_full: bool = True
+    """False: only the first factor was given."""
 
     @property
     def holder_id(self) -> UUID:
-        """Return the account or the tablet."""
-        holder_id = self.account_id or self.tablet_id
+        """Return the account, the tablet or the helper."""
+        holder_id = self.account_id or self.tablet_id or self.helper_id
         assert holder_id is not None
         return holder_id

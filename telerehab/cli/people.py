@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.passwords import PASSWORD_MAX_CHARACTERS, Passwords
 from telerehab.cli.output import ExitCode, fail, print_json, say
 from telerehab.clock import SystemClock, utc_now
@@ -74,18 +75,25 @@ def add_patient(
     as_json: AsJson = False,
 ) -> None:
     """Add a patient of a therapist; the therapist's page pairs the tablet."""
+    settings = _ready_settings()
+    key_ring = open_key_ring(settings)
 
     def add(db: Session, now: datetime) -> dict[str, str]:
         account = db.exec(select(Account).where(Account.email == therapist.strip().lower())).first()
         if account is None:
             fail(f"There is no account for {therapist}; add it with `telerehab user add`.", ExitCode.FAILED)
         made = provisioning.create_patient(
-            db, organisation_id=account.organisation_id, display_name=name, language=language
+            db,
+            key_ring=key_ring,
+            organisation_id=account.organisation_id,
+            name=name,
+            language=language,
+            created_at=now,
         )
         provisioning.create_care_relation(db, account_id=account.id, patient_id=made.id, starts_at=now)
         return {"id": str(made.id)}
 
-    _tell(_write(_ready_settings(), add, taken="The patient exists already."), as_json)
+    _tell(_write(settings, add, taken="The patient exists already."), as_json)
 
 
 @device.command("add")

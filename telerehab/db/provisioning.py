@@ -5,15 +5,17 @@ row. Secrets are returned once, beside the row that keeps only their hash.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlmodel import Session, SQLModel
 
 from devices.topics import is_device_name, shard_name
 from telerehab.auth.device_credentials import BROKER_ROLES, hash_device_password, new_device_password
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.tokens import hash_token, new_token
+from telerehab.db.sealing import PatientSeal, cpr_hash, new_patient_key
 from telerehab.db.tables import (
     Account,
     Assignment,
@@ -74,9 +76,39 @@ def create_account(
     return _added(db, account)
 
 
-def create_patient(db: Session, *, organisation_id: UUID, display_name: str, language: str = "da") -> Patient:
-    """Make a patient."""
-    return _added(db, Patient(organisation_id=organisation_id, display_name=display_name, language=language))
+def create_patient(
+    db: Session,
+    *,
+    key_ring: KeyRing,
+    organisation_id: UUID,
+    name: str,
+    birth_date: date | None = None,
+    cpr: str | None = None,
+    telephone: str | None = None,
+    has_protected_address: bool | None = None,
+    language: str = "da",
+    import_id: UUID | None = None,
+    created_at: datetime | None = None,
+) -> Patient:
+    """Make a patient; what tells who it is lies sealed under a key of its own."""
+    patient_id = uuid4()
+    patient = Patient(
+        id=patient_id,
+        organisation_id=organisation_id,
+        language=language,
+        wrapped_key=new_patient_key(patient_id, key_ring),
+        cpr_hash=None if cpr is None else cpr_hash(key_ring, organisation_id, cpr),
+        import_id=import_id,
+        created_at=created_at,
+    )
+    PatientSeal(patient, key_ring).set_identity(
+        name=name,
+        birth_date=birth_date,
+        cpr=cpr,
+        telephone=telephone,
+        has_protected_address=has_protected_address,
+    )
+    return _added(db, patient)
 
 
 def create_care_relation(
@@ -147,8 +179,11 @@ def create_one_time_link(
     account_id: UUID | None = None,
     tablet_id: UUID | None = None,
     lifetime: timedelta = LINK_LIFETIME,
+    is_full: bool = False,
 ) -> NewLink:
     """Make a link that logs one browser in, once, as an account or as a tablet.
+
+    Staff still have to give, or set up, a second factor, unless the link `is_full`: the demonstration's links are.
 
     Raises
     ------
@@ -159,7 +194,11 @@ def create_one_time_link(
         raise ValueError("a link is for an account or for a tablet")
     token = new_token()
     link = OneTimeLink(
-        token_hash=hash_token(token), account_id=account_id, tablet_id=tablet_id, expires_at=now + lifetime
+        token_hash=hash_token(token),
+        account_id=account_id,
+        tablet_id=tablet_id,
+        expires_at=now + lifetime,
+        is_full=is_full,
     )
     return NewLink(link=_added(db, link), token=token)
 

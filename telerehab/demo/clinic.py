@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel import Session
 
+from telerehab.auth.key_ring import KeyRing
 from telerehab.db.engine import Database, writing
 from telerehab.db.provisioning import (
     assign_device,
@@ -27,6 +28,7 @@ PATIENT_NAMES: Final = (
     *("Ida Bak", "Karl Friis", "Gerda Lund", "Svend Dam"),
 )
 """Of nobody: invented for the demonstration."""
+BIRTH_DATES: Final = tuple(dt.date(1938 + 2 * number, 1 + number, 3 * number + 1) for number in range(8))
 EXERCISE: Final = "knee_extension_seated"
 SIDES: Final = ("right", "left")
 
@@ -95,7 +97,7 @@ def home_host(number: int) -> str:
     return f"home{number}.localhost"
 
 
-def make_clinic(database: Database, *, homes: int, now: dt.datetime) -> Clinic:
+def make_clinic(database: Database, *, key_ring: KeyRing, homes: int, now: dt.datetime) -> Clinic:
     """Write the clinic into empty databases."""
     with writing(database.main, owner="web") as db:
         organisation_id = create_organisation(db, name="Demo Kommune").id
@@ -107,15 +109,26 @@ def make_clinic(database: Database, *, homes: int, now: dt.datetime) -> Clinic:
         ).id
         return Clinic(
             live_session_title="Knæhold",
-            therapist_token=create_one_time_link(db, now=now, account_id=therapist_id).token,
-            observer_token=create_one_time_link(db, now=now, account_id=therapist_id).token,
-            homes=tuple(_make_home(db, number, organisation_id, therapist_id, now) for number in range(1, homes + 1)),
+            therapist_token=create_one_time_link(db, now=now, account_id=therapist_id, is_full=True).token,
+            observer_token=create_one_time_link(db, now=now, account_id=therapist_id, is_full=True).token,
+            homes=tuple(
+                _make_home(db, number, organisation_id, therapist_id, now, key_ring) for number in range(1, homes + 1)
+            ),
         )
 
 
-def _make_home(db: Session, number: int, organisation_id: UUID, therapist_id: UUID, now: dt.datetime) -> DemoHome:
+def _make_home(
+    db: Session, number: int, organisation_id: UUID, therapist_id: UUID, now: dt.datetime, key_ring: KeyRing
+) -> DemoHome:
     side = SIDES[(number - 1) % len(SIDES)]
-    patient_id = create_patient(db, organisation_id=organisation_id, display_name=PATIENT_NAMES[number - 1]).id
+    patient_id = create_patient(
+        db,
+        key_ring=key_ring,
+        organisation_id=organisation_id,
+        name=PATIENT_NAMES[number - 1],
+        birth_date=BIRTH_DATES[number - 1],
+        created_at=now,
+    ).id
     create_care_relation(db, account_id=therapist_id, patient_id=patient_id, starts_at=now)
     tablet_id = create_tablet(db, patient_id=patient_id).id
     kit = create_kit(db, organisation_id=organisation_id, name=f"Kit {number}", shard=number - 1)

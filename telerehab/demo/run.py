@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx2
 import psutil
 
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import Database, open_database
 from telerehab.db.migrate import upgrade
@@ -84,7 +85,9 @@ async def run_demo(
         settings = _settings(options, folder, address=address, certificates=certificates)
         await asyncio.to_thread(upgrade, settings)
         database = open_database(settings)
-        clinic = await asyncio.to_thread(make_clinic, database, homes=options.homes, now=utc_now(SystemClock()))
+        clinic = await asyncio.to_thread(
+            make_clinic, database, key_ring=open_key_ring(settings), homes=options.homes, now=utc_now(SystemClock())
+        )
         say(f"Starting {', '.join(Role)}")
         try:
             async with _roles(settings, folder) as roles:

@@ -13,8 +13,10 @@ from uuid import UUID
 from sqlmodel import col, or_, select
 
 from sessions.live_session import RUNNING
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.engine import Database, reading
+from telerehab.db.sealing import PatientSeal
 from telerehab.db.tables import Account, CareRelation, LiveSession, Patient, TrainingSession
 
 
@@ -77,7 +79,7 @@ class Directory:
 
 
 def read_directory(
-    database: Database, *, accounts: Collection[UUID], named: Collection[UUID], now: datetime
+    database: Database, *, key_ring: KeyRing, accounts: Collection[UUID], named: Collection[UUID], now: datetime
 ) -> Directory:
     """Read the directory.
 
@@ -104,13 +106,20 @@ def read_directory(
             )
         ).all()
         account_names = db.exec(select(Account.id, Account.display_name).where(col(Account.id).in_(named))).all()
-        patient_names = db.exec(select(Patient.id, Patient.display_name).where(col(Patient.id).in_(named))).all()
+        patients = db.exec(select(Patient).where(col(Patient.id).in_(named))).all()
     return Directory(
         trainings=tuple(_describe(row) for row in trainings),
-        patients_of=_group((relation.account_id, relation.patient_id) for relation in relations),
+        patients_of=_group(
+            (relation.account_id, relation.patient_id) for relation in relations if relation.account_id is not None
+        ),
         live_sessions_of=_group((row.therapist_account_id, row.id) for row in live_sessions),
-        names={**dict(account_names), **dict(patient_names)},
+        names={**dict(account_names), **_read_names(patients, key_ring)},
     )
+
+
+def _read_names(patients: Iterable[Patient], key_ring: KeyRing) -> dict[UUID, str]:
+    """Return the names of patients; of one whose key was destroyed an empty one."""
+    return {patient.id: PatientSeal(patient, key_ring).identity().name or "" for patient in patients}
 
 
 def _describe(row: TrainingSession) -> OpenTraining:

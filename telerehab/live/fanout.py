@@ -27,6 +27,7 @@ from sessions.live_rooms import RoomEvent
 from sessions.live_session import RUNNING, LiveSessionState
 from sessions.live_view import Quality, find_participant, may_read_event, quality_for, view_for
 from sessions.participant import LINK_LOST_S, SEATED
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import resolve_login
 from telerehab.auth.reader import Reader
 from telerehab.clock import Clock, from_us, utc_now
@@ -94,12 +95,15 @@ class LiveFanout:
     Use: `start` (or `running`) in the app's lifespan, `aclose` at its end; the WebSocket route calls the rest.
     """
 
-    def __init__(self, settings: Settings, *, database: Database, media: MediaClient, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, *, database: Database, media: MediaClient, clock: Clock, key_ring: KeyRing
+    ) -> None:
         self.hub: FeatureHub[UUID] = FeatureHub()
         self._settings = settings
         self._database = database
         self._media = media
         self._clock = clock
+        self._key_ring = key_ring
         self._directory = Directory()
         self._connections: dict[UUID, Connection] = {}
         self._channels: dict[UUID, _Channel] = {}
@@ -585,7 +589,12 @@ class LiveFanout:
         accounts = {c.reader.account_id for c in self._connections.values() if c.reader.account_id is not None}
         try:
             self._directory = await asyncio.to_thread(
-                read_directory, self._database, accounts=accounts, named=named, now=utc_now(self._clock)
+                read_directory,
+                self._database,
+                key_ring=self._key_ring,
+                accounts=accounts,
+                named=named,
+                now=utc_now(self._clock),
             )
         except SQLAlchemyError as error:
             log.warning("the live directory could not be read: %s", type(error).__name__)

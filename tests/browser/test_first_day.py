@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error, Page
 
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.passwords import Passwords
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db import provisioning
@@ -40,7 +42,13 @@ def port(tmp_path: Path) -> Iterator[int]:
             display_name="Mette",
             password_hash=Passwords(memory_cost_kib=1024).hash(PASSWORD),
         )
-        patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name="Else Juhl")
+        patient = provisioning.create_patient(
+            db,
+            key_ring=open_key_ring(settings),
+            organisation_id=clinic.id,
+            name="Else Juhl",
+            birth_date=date(1941, 5, 6),
+        )
         provisioning.create_care_relation(
             db, account_id=therapist.id, patient_id=patient.id, starts_at=utc_now(SystemClock())
         )

@@ -26,6 +26,7 @@ from sqlmodel import select
 
 from devices.broker_client import BrokerClient
 from devices.wire import HEADER_SIZE
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import upgrade
@@ -286,7 +287,7 @@ class World:
 
     def _seed(self, n_homes: int) -> list[Home]:
         """Make the clinic, and the file that tells the simulator its part."""
-        now = datetime.now(UTC)
+        now, key_ring = datetime.now(UTC), open_key_ring(self.settings)
         homes: list[Home] = []
         for_simulator: list[dict[str, Any]] = []
         with writing(self.database.main, owner="web") as db:
@@ -298,7 +299,9 @@ class World:
             )
             for number in range(1, n_homes + 1):
                 name = f"home{number}"
-                patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name=f"Patient {number}")
+                patient = provisioning.create_patient(
+                    db, key_ring=key_ring, organisation_id=clinic.id, name=f"Patient {number}"
+                )
                 provisioning.create_care_relation(db, account_id=therapist.id, patient_id=patient.id, starts_at=now)
                 kit = provisioning.create_kit(db, organisation_id=clinic.id, name=name, shard=number % 64)
                 devices: list[dict[str, Any]] = []

@@ -2,6 +2,7 @@ from tests.telerehab.db.postgres import postgres_server
 from tests.telerehab.db.stores import (
     database,
     empty_settings,
+    key_ring,
     migrated_postgres,
     migrated_sqlite,
     settings,
@@ -11,6 +12,7 @@ from tests.telerehab.db.stores import (
 __all__ = [
     "database",
     "empty_settings",
+    "key_ring",
     "migrated_postgres",
     "migrated_sqlite",
     "postgres_server",

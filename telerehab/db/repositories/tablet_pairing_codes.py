@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select, update
 
+from telerehab.auth.access import Scope
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import PAIRING_CODE_LIFETIME
 from telerehab.auth.reader import Reader
 from telerehab.auth.tokens import hash_code, new_code
@@ -28,11 +30,11 @@ class NewPairingCode:
 class TabletPairingCodeRepository:
     """Pairing codes for the patients whom one reader may see."""
 
-    def __init__(self, db: Session, *, reader: Reader, now: datetime, code_key: bytes) -> None:
+    def __init__(self, db: Session, *, reader: Reader, now: datetime, code_key: bytes, key_ring: KeyRing) -> None:
         self._db = db
         self._now = now
         self._code_key = code_key
-        self._patients = PatientRepository(db, reader=reader, now=now)
+        self._patients = PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
 
     def create(self, patient_id: UUID) -> NewPairingCode:
         """Make a code for a patient; an older one of the same patient is void from now on.
@@ -44,7 +46,7 @@ class TabletPairingCodeRepository:
         ConflictError
             No free code was found.
         """
-        self._patients.get(patient_id)
+        self._patients.require(patient_id, Scope.LEND)
         self._db.exec(
             update(TabletPairingCode)
             .where(col(TabletPairingCode.patient_id) == patient_id, col(TabletPairingCode.used_at).is_(None))

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from telerehab.auth.access import Scope
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
 from telerehab.db.repositories.live_sessions import LiveSessionRepository
@@ -35,14 +37,14 @@ class TrainingSessionWish:
 class TrainingSessionRepository:
     """The training sessions of the patients whom one reader may see."""
 
-    def __init__(self, db: Session, *, reader: Reader, now: datetime) -> None:
+    def __init__(self, db: Session, *, reader: Reader, now: datetime, key_ring: KeyRing) -> None:
         self._db = db
         self._reader = reader
         self._now = now
-        self._patients = PatientRepository(db, reader=reader, now=now)
+        self._patients = PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
         self._live_sessions = LiveSessionRepository(db, reader=reader)
 
-    def get(self, training_session_id: UUID) -> TrainingSession:
+    def get(self, training_session_id: UUID, scope: Scope = Scope.SEE_RESULTS) -> TrainingSession:
         """Return one training session.
 
         Raises
@@ -53,7 +55,7 @@ class TrainingSessionRepository:
         row = self._db.get(TrainingSession, training_session_id)
         if row is None:
             raise NotFoundError("no such training session")
-        self._patients.get(row.patient_id)
+        self._patients.require(row.patient_id, scope)
         return row
 
     def repetitions(self, training_session_id: UUID) -> list[Repetition]:
@@ -82,9 +84,9 @@ class TrainingSessionRepository:
         """
         row = self._find_locked(training_session_id, wish.patient_id)
         if row is not None:
-            self._patients.get(row.patient_id)
+            self._patients.require(row.patient_id, Scope.TRAIN)
             return self._change(row, wish)
-        self._patients.get(wish.patient_id)
+        self._patients.require(wish.patient_id, Scope.TRAIN)
         if wish.live_session_id is not None:
             self._require_seat(wish.live_session_id, wish.patient_id)
         for older in self._open_of(wish.patient_id):
@@ -113,7 +115,7 @@ class TrainingSessionRepository:
         NotFoundError
             There is none, or the reader may not see its patient.
         """
-        row = self.get(training_session_id)
+        row = self.get(training_session_id, Scope.TRAIN)
         if row.closed_at is None:
             self._end(row, reason)
         return row

@@ -133,7 +133,7 @@ def test_the_app_does_not_start_with_a_route_without_enforced_policy(sqlite_worl
 def test_create_app_asks_for_the_policies(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     router = APIRouter()
     router.add_api_route("/planted", lambda: None)
-    monkeypatch.setattr("telerehab.app.patients", SimpleNamespace(router=router))
+    monkeypatch.setattr("telerehab.app._ROUTERS", (SimpleNamespace(router=router),))
     with pytest.raises(MissingPolicyError, match="/planted declares no policy"):
         create_app(sqlite_world.settings)
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from telerehab.app import create_app
 from telerehab.auth.cookies import COOKIE_NAME
+from telerehab.auth.key_ring import KeyRing, open_key_ring
 from telerehab.auth.passwords import Passwords
 from telerehab.clock import ManualClock, utc_now
 from telerehab.db import provisioning
@@ -150,7 +151,8 @@ def token_of(browser: TestClient) -> str:
 def running_world(settings: Settings, database: Database, static_folder: Path) -> Iterator[World]:
     """Fill a database, start the app, and give both."""
     clock = ManualClock()
-    here, there = (_add_clinic(database, clock, name) for name in ("here", "there"))
+    key_ring = open_key_ring(settings)
+    here, there = (_add_clinic(database, clock, name, key_ring) for name in ("here", "there"))
     changes = RecordedChanges()
     media = MediaStandIn(database=database, clock=clock)
     app = create_app(
@@ -175,7 +177,7 @@ def running_world(settings: Settings, database: Database, static_folder: Path) -
         )
 
 
-def _add_clinic(database: Database, clock: ManualClock, name: str) -> Clinic:
+def _add_clinic(database: Database, clock: ManualClock, name: str, key_ring: KeyRing) -> Clinic:
     now = utc_now(clock)
     with writing(database.main, owner="web") as db:
         organisation = provisioning.create_organisation(db, name=name)
@@ -187,7 +189,13 @@ def _add_clinic(database: Database, clock: ManualClock, name: str) -> Clinic:
             password_hash=HASHED_PASSWORD,
         )
         patients = [
-            provisioning.create_patient(db, organisation_id=organisation.id, display_name=f"Karen Patient {i} {name}")
+            provisioning.create_patient(
+                db,
+                key_ring=key_ring,
+                organisation_id=organisation.id,
+                name=f"Karen Patient {i} {name}",
+                birth_date=date(1940 + i, 2, 3),
+            )
             for i in range(3)
         ]
         for patient in patients[:2]:
@@ -195,7 +203,7 @@ def _add_clinic(database: Database, clock: ManualClock, name: str) -> Clinic:
                 db, account_id=therapist.id, patient_id=patient.id, starts_at=now - timedelta(days=1)
             )
         tablet = provisioning.create_tablet(db, patient_id=patients[0].id)
-        therapist_link = provisioning.create_one_time_link(db, now=now, account_id=therapist.id)
+        therapist_link = provisioning.create_one_time_link(db, now=now, account_id=therapist.id, is_full=True)
         tablet_link = provisioning.create_one_time_link(db, now=now, tablet_id=tablet.id)
     return Clinic(
         organisation_id=organisation.id,

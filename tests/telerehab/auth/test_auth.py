@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from telerehab.auth.access import Scope
 from telerehab.auth.device_credentials import (
     ITERATIONS,
     SqlCredentials,
@@ -17,18 +18,19 @@ from telerehab.auth.device_credentials import (
     is_device_password,
     new_device_password,
 )
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.limits import KEYS_MAX, AttemptLimit
 from telerehab.auth.origins import is_own_host, is_own_origin
 from telerehab.auth.passwords import AT_ONCE_MAX, WAITING_MAX, Passwords
-from telerehab.auth.policies import is_in_force, may_see_live_session, may_see_patient
+from telerehab.auth.policies import may_see_live_session
 from telerehab.auth.reader import Reader, ReaderRole
 from telerehab.auth.tokens import hash_code, hash_token, is_token, new_code, new_token
 from telerehab.clock import ManualClock, utc_now
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
-from telerehab.db.repositories.patients import is_visible_patient
-from telerehab.db.tables import CareRelation, Device, LiveSession, Patient
-from telerehab.errors import TooManyAttemptsError
+from telerehab.db.repositories.patients import PatientRepository, is_visible_patient
+from telerehab.db.tables import Device, LiveSession, Patient
+from telerehab.errors import NotFoundError, TooManyAttemptsError
 from telerehab.settings import Settings
 
 NOW = utc_now(ManualClock())
@@ -202,22 +204,18 @@ def _reader(role: ReaderRole, organisation_id: uuid.UUID, holder: uuid.UUID) -> 
         account_id=None if is_tablet else holder,
         tablet_id=uuid.uuid4() if is_tablet else None,
         patient_id=holder if is_tablet else None,
-        display_name="",
-        language="da",
     )
 
 
-def test_a_care_relation_holds_from_its_start_until_before_its_end() -> None:
-    second = timedelta(seconds=1)
-    relation = CareRelation(account_id=uuid.uuid4(), patient_id=uuid.uuid4(), starts_at=NOW, ends_at=NOW + second)
-    assert not is_in_force(relation, now=NOW - second)
-    assert is_in_force(relation, now=NOW)
-    assert not is_in_force(relation, now=NOW + second)
-    relation.ends_at = None
-    assert is_in_force(relation, now=NOW + 1_000 * second)
+def _may_identify(db: Session, reader: Reader, patient_id: uuid.UUID, key_ring: KeyRing) -> bool:
+    try:
+        PatientRepository(db, reader=reader, now=NOW, key_ring=key_ring).require(patient_id, Scope.IDENTIFY)
+    except NotFoundError:
+        return False
+    return True
 
 
-def test_the_policy_over_rows_and_the_one_in_sql_agree(database: Database) -> None:
+def test_the_policy_over_rows_and_the_one_in_sql_agree(database: Database, key_ring: KeyRing) -> None:
     day = timedelta(days=1)
     spans = [(-day, None), (-day, day), (-2 * day, -day), (day, 2 * day), (-day, timedelta(0)), (timedelta(0), None)]
     with writing(database.main, owner="web") as db:
@@ -230,7 +228,7 @@ def test_the_policy_over_rows_and_the_one_in_sql_agree(database: Database) -> No
             for i, role in enumerate(("therapist", "therapist", "admin"))
         ]
         patients = [
-            provisioning.create_patient(db, organisation_id=organisation.id, display_name="")
+            provisioning.create_patient(db, key_ring=key_ring, organisation_id=organisation.id, name="")
             for organisation in organisations
             for _ in range(len(spans) + 1)
         ]
@@ -251,10 +249,12 @@ def test_the_policy_over_rows_and_the_one_in_sql_agree(database: Database) -> No
     readers.append(_reader("tablet", organisations[1].id, patients[0].id))
     visible_count = 0
     with reading(database.main) as db:
-        relations = db.exec(select(CareRelation)).all()
         for reader in readers:
-            in_sql = {patient.id for patient in db.exec(select(Patient).where(is_visible_patient(reader, NOW)))}
-            in_python = {patient.id for patient in patients if may_see_patient(reader, patient, relations, now=NOW)}
+            in_sql = {
+                patient.id
+                for patient in db.exec(select(Patient).where(is_visible_patient(reader, NOW, Scope.IDENTIFY)))
+            }
+            in_python = {patient.id for patient in patients if _may_identify(db, reader, patient.id, key_ring)}
             assert in_sql == in_python
             visible_count += len(in_sql)
     assert visible_count == 3 + len(patients)  # three spans are in force; each tablet sees its own

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from telerehab.auth.key_ring import KeyRing, open_key_ring
 from telerehab.db import migrate
 from telerehab.db.engine import Database, open_database
 from telerehab.settings import Settings
@@ -63,6 +64,12 @@ def sqlite_database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]
     opened = open_database(make_settings(tmp_path))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def key_ring(settings: Settings) -> KeyRing:
+    """Give the keys of `settings`."""
+    return open_key_ring(settings)
 
 
 @pytest.fixture

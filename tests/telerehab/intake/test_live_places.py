@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import Session
 
+from telerehab.auth.key_ring import KeyRing
 from telerehab.clock import to_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
@@ -19,8 +20,9 @@ HOUR = timedelta(hours=1)
 class Clinic:
     """A database with one patient, to be given devices and training sessions."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, key_ring: KeyRing) -> None:
         self.database = database
+        self._key_ring = key_ring
         with writing(database.main, owner="web") as db:
             self.organisation_id = provisioning.create_organisation(db, name="clinic").id
             self.patient_id = self._patient(db)
@@ -75,12 +77,14 @@ class Clinic:
         return training
 
     def _patient(self, db: Session) -> UUID:
-        return provisioning.create_patient(db, organisation_id=self.organisation_id, display_name="Patient").id
+        return provisioning.create_patient(
+            db, key_ring=self._key_ring, organisation_id=self.organisation_id, name="Patient"
+        ).id
 
 
 @pytest.fixture
-def clinic(database: Database) -> Clinic:
-    return Clinic(database)
+def clinic(database: Database, key_ring: KeyRing) -> Clinic:
+    return Clinic(database, key_ring)
 
 
 def test_a_knee_is_shown_by_thigh_and_shank_of_its_side_and_the_heart_by_the_strap(clinic: Clinic) -> None:

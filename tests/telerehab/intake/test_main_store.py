@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from analytics.results import ALGORITHM_VERSION, REPETITION_DTYPE
+from telerehab.auth.key_ring import KeyRing
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
@@ -21,10 +22,10 @@ from telerehab.intake.slots import EndedRepetition
 
 
 @pytest.fixture
-def training_session(database: Database) -> UUID:
+def training_session(database: Database, key_ring: KeyRing) -> UUID:
     with writing(database.main, owner="web") as db:
         clinic = provisioning.create_organisation(db, name="clinic")
-        patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name="Patient")
+        patient = provisioning.create_patient(db, key_ring=key_ring, organisation_id=clinic.id, name="Patient")
         training_session = TrainingSession(
             patient_id=patient.id,
             exercise="mini_squat",

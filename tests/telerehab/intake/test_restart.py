@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from analytics.results import Phase
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import from_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
@@ -28,7 +29,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database = open_database(settings)
     with writing(database.main, owner="web") as db:
         clinic = provisioning.create_organisation(db, name="clinic")
-        patient = provisioning.create_patient(db, organisation_id=clinic.id, display_name="Patient")
+        patient = provisioning.create_patient(
+            db, key_ring=open_key_ring(settings), organisation_id=clinic.id, name="Patient"
+        )
         db.add(
             TrainingSession(
                 id=UUID(int=1),

@@ -27,6 +27,7 @@ from devices.embedded_broker import EmbeddedBroker
 from sessions.feature_hub import FeatureHub
 from telerehab.app import create_app
 from telerehab.auth.device_credentials import SqlCredentials
+from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.tokens import hash_token, new_token
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db import provisioning, tables
@@ -402,7 +403,7 @@ async def open_clinic(
 
 
 def _provision(settings: Settings, database: Database, *, n_patients: int) -> Clinic:
-    now = utc_now(SystemClock())
+    now, key_ring = utc_now(SystemClock()), open_key_ring(settings)
     tokens, login_ids = {}, {}
     with writing(database.main, owner="web") as db:
         organisation = provisioning.create_organisation(db, name="Clinic")
@@ -412,7 +413,9 @@ def _provision(settings: Settings, database: Database, *, n_patients: int) -> Cl
         holders: dict[UUID, dict[str, UUID]] = {therapist.id: {"account_id": therapist.id}}
         patient_ids = []
         for number in range(n_patients):
-            patient = provisioning.create_patient(db, organisation_id=organisation.id, display_name=f"Patient {number}")
+            patient = provisioning.create_patient(
+                db, key_ring=key_ring, organisation_id=organisation.id, name=f"Patient {number}"
+            )
             provisioning.create_care_relation(db, account_id=therapist.id, patient_id=patient.id, starts_at=now)
             tablet = provisioning.create_tablet(db, patient_id=patient.id)
             holders[patient.id] = {"tablet_id": tablet.id}

@@ -163,8 +163,6 @@ def reader(role: ReaderRole, *, account: UUID | None = None, patient: UUID | Non
         account_id=account,
         tablet_id=None if patient is None else UUID(int=92),
         patient_id=patient,
-        display_name="",
-        language="da",
     )
 
 

@@ -10,7 +10,9 @@ export interface Me {
 
 export interface Patient {
   id: string;
-  display_name: string;
+  /** null: the patient's key was destroyed. */
+  display_name: string | null;
+  birth_date: string | null;
 }
 
 export interface LiveSessionSummary {
@@ -46,7 +48,8 @@ export class ApiError extends Error {
 
 const TIMEOUT_MS = 10_000;
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** Call the server; each face has its own module of calls beside this one. */
+export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET") headers["X-Telerehab"] = "1";
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -75,7 +78,7 @@ function problemCode(answer: unknown): string {
 }
 
 /** Lists come as an array, or as `{items: [...]}` where there may be more than one page. */
-async function list<T>(path: string): Promise<T[]> {
+export async function list<T>(path: string): Promise<T[]> {
   const answer = await call<T[] | { items: T[] }>("GET", path);
   return Array.isArray(answer) ? answer : answer.items;
 }

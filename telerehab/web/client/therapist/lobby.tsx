@@ -154,7 +154,7 @@ export function ExerciseFields(props: {
 /** Six digits to read out on the telephone. */
 function PairingCode({ patient }: { patient: Patient }) {
   const [text, setText] = useState<string | null>(null);
-  const name = patient.display_name;
+  const name = patient.display_name ?? "–";
   const make = async () => {
     try {
       const { code } = await api.makePairingCode(patient.id);

@@ -1,0 +1,5 @@
+"""Access in an emergency, and its review."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api/break-glass", tags=["break glass"])

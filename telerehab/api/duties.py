@@ -1,0 +1,5 @@
+"""Who answers help calls when."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api/duties", tags=["duties"])

@@ -1,0 +1,5 @@
+"""Flags: what rules noticed."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api", tags=["flags"])

@@ -1,0 +1,5 @@
+"""Goals in the patient's own words."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api", tags=["goals"])

@@ -1,0 +1,5 @@
+"""Groups of patients who train together."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api/groups", tags=["groups"])

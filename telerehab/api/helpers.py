@@ -1,0 +1,5 @@
+"""Helpers: invitations, consents, scopes."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api", tags=["helpers"])

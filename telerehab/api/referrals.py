@@ -1,0 +1,5 @@
+"""Referrals and the clock that runs from discharge."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api", tags=["referrals"])

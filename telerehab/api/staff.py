@@ -1,0 +1,5 @@
+"""Staff, teams, substitutes: who works here."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api/staff", tags=["staff"])

@@ -1,0 +1,5 @@
+"""Results, corrections, adherence, pauses, retraction."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api", tags=["training results"])

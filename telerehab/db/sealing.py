@@ -1,0 +1,132 @@
+"""Sealing what tells who a person is, and free text: under the patient's own key, bound to its place.
+
+Each patient has a key, wrapped by the key ring. The context of every sealed value names organisation, patient, table,
+column and row, so that a value copied elsewhere does not open. A patient whose key was destroyed is still a row, and
+nobody's: `PatientSeal` opens nothing any more and says None.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from telerehab.auth.key_ring import KEY_BYTES, KeyRing, open_with, seal_with
+from telerehab.db.tables import Patient
+from telerehab.errors import KeyRingError
+
+CPR_PURPOSE: Final = "cpr"
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class Identity:
+    """Who a patient is, as it stands wherever a patient is chosen; None = unknown, also after erasure."""
+
+    patient_id: UUID
+    name: str | None
+    birth_date: date | None
+
+
+class PatientSeal:
+    """Seals and opens values of one patient."""
+
+    def __init__(self, patient: Patient, key_ring: KeyRing) -> None:
+        self._patient = patient
+        self._cipher = None
+        if patient.wrapped_key is not None:
+            self._cipher = AESGCM(key_ring.open(patient.wrapped_key, context=_key_context(patient.id)))
+
+    @property
+    def has_key(self) -> bool:
+        """Return whether the patient's key is there; after erasure it is not."""
+        return self._cipher is not None
+
+    def seal(self, text: str, *, table: str, column: str, row_id: UUID) -> bytes:
+        """Return a text, sealed for one place.
+
+        Raises
+        ------
+        KeyRingError
+            The patient's key has been destroyed.
+        """
+        if self._cipher is None:
+            raise KeyRingError("the patient's key has been destroyed")
+        return seal_with(self._cipher, text.encode(), context=self._context(table, column, row_id))
+
+    def open(self, sealed: bytes | None, *, table: str, column: str, row_id: UUID) -> str | None:
+        """Return the text; None where there is none, or the patient's key has been destroyed.
+
+        Raises
+        ------
+        KeyRingError
+            The value was sealed for another place or was changed.
+        """
+        if sealed is None or self._cipher is None:
+            return None
+        return open_with(self._cipher, sealed, context=self._context(table, column, row_id)).decode()
+
+    def identity(self) -> Identity:
+        """Return name and birth date."""
+        birth_date = self._own(self._patient.birth_date_sealed, "birth_date")
+        return Identity(
+            patient_id=self._patient.id,
+            name=self._own(self._patient.name_sealed, "name"),
+            birth_date=None if birth_date is None else date.fromisoformat(birth_date),
+        )
+
+    def telephone(self) -> str | None:
+        """Return the patient's telephone number."""
+        return self._own(self._patient.telephone_sealed, "telephone")
+
+    def cpr(self) -> str | None:
+        """Return the CPR number; a look that needs a reason."""
+        return self._own(self._patient.cpr_sealed, "cpr")
+
+    def has_protected_address(self) -> bool | None:
+        """Return whether the address is protected, None where nobody knows; a look that needs a reason."""
+        mark = self._own(self._patient.protected_address_sealed, "protected_address")
+        return None if mark is None else mark == "1"
+
+    def set_identity(
+        self,
+        *,
+        name: str | None = None,
+        birth_date: date | None = None,
+        telephone: str | None = None,
+        cpr: str | None = None,
+        has_protected_address: bool | None = None,
+    ) -> None:
+        """Write what is given into the patient's row; what is None stays as it is. The CPR's hash is the caller's."""
+        values = {
+            "name": name,
+            "birth_date": None if birth_date is None else birth_date.isoformat(),
+            "telephone": telephone,
+            "cpr": cpr,
+            "protected_address": None if has_protected_address is None else str(int(has_protected_address)),
+        }
+        for column, value in values.items():
+            if value is not None:
+                sealed = self.seal(value, table="patient", column=column, row_id=self._patient.id)
+                setattr(self._patient, f"{column}_sealed", sealed)
+
+    def _own(self, sealed: bytes | None, column: str) -> str | None:
+        return self.open(sealed, table="patient", column=column, row_id=self._patient.id)
+
+    def _context(self, table: str, column: str, row_id: UUID) -> str:
+        return f"{self._patient.organisation_id}/{self._patient.id}/{table}/{column}/{row_id}"
+
+
+def new_patient_key(patient_id: UUID, key_ring: KeyRing) -> bytes:
+    """Return a new patient's key, wrapped."""
+    return key_ring.seal(secrets.token_bytes(KEY_BYTES), context=_key_context(patient_id))
+
+
+def cpr_hash(key_ring: KeyRing, organisation_id: UUID, cpr: str) -> str:
+    """Return the hash by which an organisation finds a CPR number; other organisations' hashes differ."""
+    return key_ring.keyed_hash(f"{organisation_id}/{cpr}", purpose=CPR_PURPOSE)
+
+
+def _key_context(patient_id: UUID) -> str:
+    return f"patient key/{patient_id}"

@@ -1,0 +1,121 @@
+"""Every table, with the role that owns it.
+
+`info["owner"]` is the only role that writes the table (`"*"`: every role, its own rows). `info["store"]` is "main" or
+"hot": hot tables lie in an SQLite file of their own, so that the stream of blocks and the people's writes never wait
+for each other; on PostgreSQL both stores are one database. Times are UTC; `..._us` are microseconds since the epoch,
+except `t0_us`, `a_us` and what a device says of itself: those are the device's own clock.
+"""
+
+from telerehab.db.tables.access import (
+    AuditEvent,
+    BreakGlass,
+    CalendarFeed,
+    Login,
+    Notice,
+    OneTimeLink,
+    Passkey,
+    PasskeyChallenge,
+    Tablet,
+    TabletPairingCode,
+)
+from telerehab.db.tables.base import EVERY_ROLE, NAMING_CONVENTION, Table, UtcDateTime
+from telerehab.db.tables.care import (
+    Appointment,
+    Duty,
+    Goal,
+    HelpCall,
+    LocalExercise,
+    Message,
+    PlanVersion,
+    Questionnaire,
+    QuestionnaireResponse,
+    QuestionnaireSchedule,
+    TrainingPause,
+)
+from telerehab.db.tables.devices import Assignment, Device, Kit
+from telerehab.db.tables.hot import Block, ClockFit, DeviceReport, Gap, Quarantine
+from telerehab.db.tables.live import LiveEvent, LiveSession, Participant
+from telerehab.db.tables.machinery import Job, Worker
+from telerehab.db.tables.people import (
+    Account,
+    CareRelation,
+    Consent,
+    GroupMembership,
+    Helper,
+    HelperGrant,
+    Organisation,
+    Patient,
+    PatientGroup,
+    PatientImport,
+    Referral,
+    Substitution,
+    Team,
+    TeamMembership,
+)
+from telerehab.db.tables.safety import Alert, AlertAcknowledgement, Flag, FlagAction, SelfReport
+from telerehab.db.tables.training import Correction, Repetition, Retraction, TrainingSession, TrainingSet
+
+__all__ = [
+    "EVERY_ROLE",
+    "NAMING_CONVENTION",
+    "Account",
+    "Alert",
+    "AlertAcknowledgement",
+    "Appointment",
+    "Assignment",
+    "AuditEvent",
+    "Block",
+    "BreakGlass",
+    "CalendarFeed",
+    "CareRelation",
+    "ClockFit",
+    "Consent",
+    "Correction",
+    "Device",
+    "DeviceReport",
+    "Duty",
+    "Flag",
+    "FlagAction",
+    "Gap",
+    "Goal",
+    "GroupMembership",
+    "HelpCall",
+    "Helper",
+    "HelperGrant",
+    "Job",
+    "Kit",
+    "LiveEvent",
+    "LiveSession",
+    "LocalExercise",
+    "Login",
+    "Message",
+    "Notice",
+    "OneTimeLink",
+    "Organisation",
+    "Participant",
+    "Passkey",
+    "PasskeyChallenge",
+    "Patient",
+    "PatientGroup",
+    "PatientImport",
+    "PlanVersion",
+    "Quarantine",
+    "Questionnaire",
+    "QuestionnaireResponse",
+    "QuestionnaireSchedule",
+    "Referral",
+    "Repetition",
+    "Retraction",
+    "SelfReport",
+    "Substitution",
+    "Table",
+    "Tablet",
+    "TabletPairingCode",
+    "Team",
+    "TeamMembership",
+    "TrainingPause",
+    "TrainingSession",
+    "TrainingSet",
+    "UtcDateTime",
+    "Worker",
+]

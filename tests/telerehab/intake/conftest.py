@@ -1,4 +1,0 @@
-from tests.telerehab.db.postgres import postgres_server
-from tests.telerehab.db.stores import database, migrated_postgres, migrated_sqlite, settings, sqlite_database
-
-__all__ = ["database", "migrated_postgres", "migrated_sqlite", "postgres_server", "settings", "sqlite_database"]
