@@ -9,7 +9,7 @@ the same plan.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -163,6 +163,9 @@ def find_plan_faults(content: PlanContent) -> Iterator[Fault]:
             yield Fault(at=f"{at}.exercise", code="exercise_unknown")
         if item.key in seen:
             yield Fault(at=at, code="twice")
+        overlapping = ("left", "right") if item.side == "both" else ("both",)
+        if any(replace(item.key, side=side) in seen for side in overlapping):
+            yield Fault(at=f"{at}.side", code="side_overlaps")
         seen.add(item.key)
         if any(later <= earlier for earlier, later in pairwise(item.weekdays)):
             yield Fault(at=f"{at}.weekdays", code="not_rising")
