@@ -3,19 +3,25 @@
 Only this module knows that a device belongs to a patient. What leaves it names training sessions and devices.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlmodel import Session, col, func, or_, select
 
 from analytics.exercises import EXERCISES, Exercise
+from telerehab.care.safety import Limits
 from telerehab.clock import to_us
-from telerehab.db.tables import Assignment, Device, Repetition, TrainingSession
+from telerehab.db.alert_rows import read_confirmations, read_limits_in_force
+from telerehab.db.tables import Assignment, Device, Organisation, Patient, Repetition, TrainingSession
 
 HEART_KIND: Final = "heart"
+SPO2_KIND: Final = "spo2"
+FULL: Final = "full"
+COMMUNICATION_ONLY: Final = "communication_only"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +46,18 @@ class Training:
     heart: str | None
     target_deg: tuple[float, float]
     opened_us: int
+    spo2: str | None = None
+    worn: frozenset[str] = frozenset()
+    """All devices that the patient wears: any of them may hint at a fall."""
+    limits: Limits | None = None
+    """None: nothing is judged (the organisation only measures)."""
+    confirmed_us: int = 0
+    """When somebody last let the patient go on after a stop."""
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """Return the devices that show this training session."""
+        return frozenset(filter(None, (*self.sensors, self.heart, self.spo2)))
 
     @property
     def sensors(self) -> tuple[str | None, str | None]:
@@ -74,6 +92,13 @@ class Places:
     trainings: tuple[Training, ...] = ()
 
 
+class Judged(NamedTuple):
+    """The limits by which a patient's values are judged (None: by none), and when the patient was last let go on."""
+
+    limits: Limits | None
+    confirmed_us: int
+
+
 class StoredRepetitions(NamedTuple):
     """How many repetitions of a training session are stored, and when the last of them stopped (server's UTC)."""
 
@@ -106,17 +131,22 @@ def read_places(db: Session, *, now: datetime) -> Places:
                     body_site=assignment.body_site,
                 )
             )
-    trainings = [make_training(training_session, worn[patient_id]) for patient_id, training_session in newest.items()]
+    judged = _read_judged(db, newest, now=now)
+    trainings = [
+        make_training(training_session, worn[patient_id], judged[patient_id])
+        for patient_id, training_session in newest.items()
+        if patient_id in judged
+    ]
     return Places(known_devices=frozenset(kinds), trainings=tuple(each for each in trainings if each is not None))
 
 
-def make_training(training_session: TrainingSession, worn: Iterable[WornDevice]) -> Training | None:
+def make_training(training_session: TrainingSession, worn: Sequence[WornDevice], judged: Judged) -> Training | None:
     """Choose the sensors of a training session; None for an exercise that this program does not know."""
     exercise = EXERCISES.get(training_session.exercise)
     if exercise is None:
         return None
     side: str = training_session.side
-    at_site = {each.body_site: each.device for each in worn if each.kind != HEART_KIND}
+    at_site = {each.body_site: each.device for each in worn if each.kind not in (HEART_KIND, SPO2_KIND)}
     low_deg, high_deg = training_session.target_low_deg, training_session.target_high_deg
     return Training(
         id=training_session.id,
@@ -127,6 +157,10 @@ def make_training(training_session: TrainingSession, worn: Iterable[WornDevice])
         heart=next((each.device for each in worn if each.kind == HEART_KIND), None),
         target_deg=_target_deg(exercise, low_deg, high_deg),
         opened_us=to_us(training_session.opened_at),
+        spo2=next((each.device for each in worn if each.kind == SPO2_KIND), None),
+        worn=frozenset(each.device for each in worn),
+        limits=judged.limits,
+        confirmed_us=judged.confirmed_us,
     )
 
 
@@ -138,6 +172,24 @@ def read_stored_repetitions(db: Session, training_sessions: Iterable[UUID]) -> d
         .group_by(col(Repetition.training_session_id))
     )
     return {identifier: StoredRepetitions(count, stop_us) for identifier, count, stop_us in db.exec(statement)}
+
+
+def _read_judged(db: Session, open_of: Mapping[UUID, TrainingSession], *, now: datetime) -> dict[UUID, Judged]:
+    """Return how the values of each patient are judged; an organisation without sensors has none that is shown here."""
+    services = db.exec(
+        select(Patient.id, Organisation.service)
+        .join(Organisation, col(Organisation.id) == col(Patient.organisation_id))
+        .where(col(Patient.id).in_(list(open_of)), col(Organisation.service) != COMMUNICATION_ONLY)
+    ).all()
+    trained_by = {
+        patient_id: open_of[patient_id].plan_version_id for patient_id, service in services if service == FULL
+    }
+    limits = read_limits_in_force(db, trained_by, now=now)
+    confirmed_at = read_confirmations(db, [open_of[patient_id].id for patient_id, _ in services])
+    return {
+        patient_id: Judged(limits.get(patient_id), to_us(confirmed_at.get(open_of[patient_id].id, EPOCH)))
+        for patient_id, _ in services
+    }
 
 
 def _at(at_site: dict[str | None, str], segment: str, side: str) -> str | None:

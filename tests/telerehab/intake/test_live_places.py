@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import Session
 
 from telerehab.auth.key_ring import KeyRing
+from telerehab.care.safety import Limits
 from telerehab.clock import to_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
@@ -101,6 +102,8 @@ def test_a_knee_is_shown_by_thigh_and_shank_of_its_side_and_the_heart_by_the_str
         heart="e",
         target_deg=(0, 15),
         opened_us=to_us(NOW - HOUR),
+        worn=frozenset("abcde"),
+        limits=Limits(),
     )
     assert clinic.read().known_devices == {"a", "b", "c", "d", "e"}
 
