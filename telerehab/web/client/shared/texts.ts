@@ -45,20 +45,47 @@ export interface TextValues {
   "cue.up.knee_extension_seated": undefined;
   "cue.up.sit_to_stand": undefined;
   "cue.waiting_still": undefined;
+  "enter.back": undefined;
   "enter.code": undefined;
   "enter.code.failed": undefined;
   "enter.code.help": undefined;
   "enter.email": undefined;
+  "enter.invitation.accept": undefined;
+  "enter.invitation.failed": undefined;
+  "enter.invitation.passkey": undefined;
+  "enter.invitation.somebody": undefined;
+  "enter.invitation.text": { organisation: string | number; patient: string | number };
+  "enter.invitation.title": undefined;
   "enter.log_in": undefined;
   "enter.login.failed": undefined;
   "enter.pair": undefined;
+  "enter.passkey": undefined;
+  "enter.passkey.failed": undefined;
+  "enter.passkey.missing": undefined;
+  "enter.passkey.refused": undefined;
   "enter.password": undefined;
+  "enter.second.continue": undefined;
+  "enter.second.text": undefined;
+  "enter.second.title": undefined;
+  "enter.setup.failed": undefined;
+  "enter.setup.passkey": undefined;
+  "enter.setup.password": undefined;
+  "enter.setup.password.help": undefined;
+  "enter.setup.text": undefined;
+  "enter.setup.title": undefined;
+  "enter.setup.totp": undefined;
+  "enter.setup.totp.picture": undefined;
+  "enter.setup.totp.scan": undefined;
+  "enter.setup.totp.secret": undefined;
+  "enter.setup.totp.type": undefined;
   "enter.staff": undefined;
   "enter.tablet": undefined;
   "enter.title": undefined;
   "enter.token.failed": undefined;
   "enter.token.working": undefined;
   "enter.too_many": undefined;
+  "enter.totp.code": undefined;
+  "enter.totp.failed": undefined;
   "equipment.band": undefined;
   "equipment.chair": undefined;
   "equipment.handrail": undefined;
@@ -368,20 +395,47 @@ export const da: Record<TextKey, string> = {
   "cue.up.knee_extension_seated": "Stræk benet lidt mere",
   "cue.up.sit_to_stand": "Helt op at stå",
   "cue.waiting_still": "Sid helt stille et øjeblik",
+  "enter.back": "Tilbage",
   "enter.code": "De seks tal fra klinikken",
   "enter.code.failed": "Tallene passer ikke, eller de er udløbet. Bed klinikken om nye.",
   "enter.code.help": "Klinikken læser tallene op for dig i telefonen.",
   "enter.email": "E-mail",
+  "enter.invitation.accept": "Ja, jeg vil hjælpe",
+  "enter.invitation.failed": "Invitationen er brugt, trukket tilbage eller udløbet. Bed om en ny.",
+  "enter.invitation.passkey": "Du logger ind med en adgangsnøgle på denne enhed: din finger, dit ansigt eller din skærmlås. Der er ingen adgangskode.",
+  "enter.invitation.somebody": "En patient",
+  "enter.invitation.text": "{patient} har bedt dig om hjælp til sin træning hos {organisation}.",
+  "enter.invitation.title": "Du er inviteret som hjælper",
   "enter.log_in": "Log ind",
   "enter.login.failed": "E-mail eller adgangskode passer ikke. Prøv igen.",
   "enter.pair": "Åbn min side",
+  "enter.passkey": "Log ind med adgangsnøgle",
+  "enter.passkey.failed": "Adgangsnøglen blev ikke godkendt. Prøv igen, eller log ind på en anden måde.",
+  "enter.passkey.missing": "Denne browser kan ikke bruge adgangsnøgler. Åbn linket på din telefon eller i en nyere browser.",
+  "enter.passkey.refused": "Der blev ikke brugt nogen adgangsnøgle. Prøv igen, når du er klar.",
   "enter.password": "Adgangskode",
-  "enter.staff": "Personale",
+  "enter.second.continue": "Fortsæt",
+  "enter.second.text": "Adgangskoden passer. Giv nu det andet bevis.",
+  "enter.second.title": "Bekræft, at det er dig",
+  "enter.setup.failed": "Det lykkedes ikke. Prøv igen; vælg en anden adgangskode, hvis den er for kort eller for almindelig.",
+  "enter.setup.passkey": "Lav en adgangsnøgle på denne enhed",
+  "enter.setup.password": "Vælg en adgangskode",
+  "enter.setup.password.help": "Mindst 12 tegn. Gerne flere ord efter hinanden.",
+  "enter.setup.text": "Du skal vælge, hvordan du fremover viser, at det er dig. En adgangsnøgle på denne enhed er det nemmeste.",
+  "enter.setup.title": "Gør din adgang sikker",
+  "enter.setup.totp": "Brug en app, der viser koder",
+  "enter.setup.totp.picture": "Kode til din app",
+  "enter.setup.totp.scan": "Åbn appen, og scan billedet.",
+  "enter.setup.totp.secret": "Kan du ikke scanne? Skriv denne nøgle i appen:",
+  "enter.setup.totp.type": "Skriv den kode på seks cifre, som appen viser.",
+  "enter.staff": "Personale og hjælpere",
   "enter.tablet": "Patientens tablet",
   "enter.title": "Velkommen",
   "enter.token.failed": "Linket er brugt eller udløbet. Bed om et nyt, eller log ind her.",
   "enter.token.working": "Vi åbner din side …",
   "enter.too_many": "Der er prøvet for mange gange. Vent et minut, og prøv igen.",
+  "enter.totp.code": "Koden på seks cifre fra din app",
+  "enter.totp.failed": "Koden passer ikke, eller den er brugt. Vent på den næste kode, og prøv igen.",
   "equipment.band": "En elastik",
   "equipment.chair": "En stabil stol",
   "equipment.handrail": "Et gelænder",
@@ -688,20 +742,47 @@ export const en: Record<TextKey, string> = {
   "cue.up.knee_extension_seated": "Straighten your leg a little more",
   "cue.up.sit_to_stand": "Stand up all the way",
   "cue.waiting_still": "Sit quite still for a moment",
+  "enter.back": "Back",
   "enter.code": "The six digits from the clinic",
   "enter.code.failed": "The digits do not match or have expired. Ask the clinic for new ones.",
   "enter.code.help": "The clinic reads the digits to you on the telephone.",
   "enter.email": "E-mail",
+  "enter.invitation.accept": "Yes, I will help",
+  "enter.invitation.failed": "The invitation has been used, withdrawn or has expired. Ask for a new one.",
+  "enter.invitation.passkey": "You log in with a passkey on this device: your finger, your face or your screen lock. There is no password.",
+  "enter.invitation.somebody": "A patient",
+  "enter.invitation.text": "{patient} has asked you to help with training at {organisation}.",
+  "enter.invitation.title": "You are invited as a helper",
   "enter.log_in": "Log in",
   "enter.login.failed": "The e-mail or the password does not match. Try again.",
   "enter.pair": "Open my page",
+  "enter.passkey": "Log in with a passkey",
+  "enter.passkey.failed": "The passkey was not accepted. Try again, or log in another way.",
+  "enter.passkey.missing": "This browser cannot use passkeys. Open the link on your phone or in a newer browser.",
+  "enter.passkey.refused": "No passkey was used. Try again when you are ready.",
   "enter.password": "Password",
-  "enter.staff": "Staff",
+  "enter.second.continue": "Continue",
+  "enter.second.text": "The password is right. Now give the second proof.",
+  "enter.second.title": "Confirm that it is you",
+  "enter.setup.failed": "That did not work. Try again; choose another password if it is too short or too common.",
+  "enter.setup.passkey": "Make a passkey on this device",
+  "enter.setup.password": "Choose a password",
+  "enter.setup.password.help": "At least 12 characters. Several words in a row are good.",
+  "enter.setup.text": "Choose how you will show that it is you from now on. A passkey on this device is the easiest.",
+  "enter.setup.title": "Make your access safe",
+  "enter.setup.totp": "Use an app that shows codes",
+  "enter.setup.totp.picture": "Code for your app",
+  "enter.setup.totp.scan": "Open the app and scan the picture.",
+  "enter.setup.totp.secret": "Cannot scan? Type this key into the app:",
+  "enter.setup.totp.type": "Type the six-digit code that the app shows.",
+  "enter.staff": "Staff and helpers",
   "enter.tablet": "Patient's tablet",
   "enter.title": "Welcome",
   "enter.token.failed": "The link has been used or has expired. Ask for a new one, or log in here.",
   "enter.token.working": "We are opening your page …",
   "enter.too_many": "Too many tries. Wait a minute and try again.",
+  "enter.totp.code": "The six-digit code from your app",
+  "enter.totp.failed": "The code does not match or has been used. Wait for the next one and try again.",
   "equipment.band": "An elastic band",
   "equipment.chair": "A steady chair",
   "equipment.handrail": "A handrail",
