@@ -22,12 +22,12 @@ from analytics.exercises import EXERCISES
 from telerehab.care.figures import Figure, find_figure_faults
 from telerehab.care.reading import (
     KNOWN_FIELDS_ONLY,
-    CareDataError,
     Fault,
     Line,
     Switch,
     Whole,
     Words,
+    invalid,
     read_value,
     refuse,
 )
@@ -78,18 +78,11 @@ class SharedExercise:
     content: ExerciseContent
 
 
-class UnknownExerciseError(CareDataError):
-    """The library has no such exercise or version."""
-
-    def __init__(self) -> None:
-        super().__init__([Fault(at="exercise", code="exercise_unknown")])
-
-
 def find_shared(code: str, version: int | None = None) -> SharedExercise:
-    """Return a shared exercise, the newest version unless one is named; raise UnknownExerciseError."""
+    """Return a shared exercise, the newest version unless one is named; raise InvalidContentError."""
     found = [exercise for exercise in read_library() if exercise.code == code and version in (None, exercise.version)]
     if not found:
-        raise UnknownExerciseError
+        raise invalid("exercise", "exercise_unknown")
     return max(found, key=lambda exercise: exercise.version)
 
 
@@ -99,7 +92,7 @@ def newest_shared() -> tuple[SharedExercise, ...]:
 
 
 def read_content(said: object, *, is_shared: bool = False) -> ExerciseContent:
-    """Return exercise content from JSON data; raise CareDataError with all faults where there are any."""
+    """Return exercise content from JSON data; raise InvalidContentError with all faults where there are any."""
     content = read_value(ExerciseContent, said)
     refuse([*find_content_faults(content, is_shared=is_shared)])
     return content
@@ -128,7 +121,7 @@ def read_library() -> tuple[SharedExercise, ...]:
 
     Raises
     ------
-    CareDataError
+    InvalidContentError
         The package data is damaged: a fault of ours, which a test keeps out.
     """
     folder = resources.files("telerehab.care").joinpath("data", "exercises")

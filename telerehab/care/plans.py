@@ -145,7 +145,7 @@ class Change:
 
 
 def read_plan_content(said: object) -> PlanContent:
-    """Return plan content from JSON data; raise CareDataError with all faults where there are any."""
+    """Return plan content from JSON data; raise InvalidContentError with all faults where there are any."""
     limits = said.get("limits") if isinstance(said, dict) else None
     if isinstance(limits, dict):
         refuse([Fault(at=f"limits.{fault.field}", code=fault.code) for fault in find_faults(limits)])
@@ -205,7 +205,7 @@ def make_next_version(
     written_at: datetime,
     today: date,
 ) -> PlanVersion:
-    """Return the version after the head (None: the first); raise CareDataError.
+    """Return the version after the head (None: the first); raise InvalidContentError.
 
     A version cannot begin before the day on which it is written: what a patient was asked to do is never rewritten.
     """

@@ -21,7 +21,6 @@ from pydantic import ConfigDict, Field
 
 from telerehab.care.reading import (
     KNOWN_FIELDS_ONLY,
-    CareDataError,
     Day,
     Fault,
     Line,
@@ -29,6 +28,7 @@ from telerehab.care.reading import (
     Switch,
     Whole,
     Words,
+    invalid,
     read_value,
     refuse,
 )
@@ -189,7 +189,7 @@ def find_definition_faults(definition: Definition) -> Iterator[Fault]:
 
 
 def read_import(said: object) -> Definition:
-    """Return a definition that an organisation imports; raise CareDataError with all faults where there are any.
+    """Return a definition that an organisation imports; raise InvalidContentError with all faults where there are any.
 
     The licence's holder must be named and the licence confirmed, and the code must not be that of a built-in one.
     """
@@ -272,11 +272,11 @@ def find_open_due_date(schedule: Schedule, *, answered_on: Sequence[date], today
 
 
 def find_definition(code: str) -> Definition:
-    """Return a built-in definition; raise CareDataError where there is none."""
+    """Return a built-in definition; raise InvalidContentError where there is none."""
     for definition in built_in_definitions():
         if definition.code == code:
             return definition
-    raise CareDataError([Fault(at="questionnaire", code="questionnaire_unknown")])
+    raise invalid("questionnaire", "questionnaire_unknown")
 
 
 def _rule_faults(rule: ScoreRule, *, counting: set[str], at: str) -> Iterator[Fault]:

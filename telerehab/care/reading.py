@@ -10,10 +10,10 @@ from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from telerehab.errors import TelerehabError
+from telerehab.errors import InvalidContentError
 
 T = TypeVar("T")
 
@@ -24,7 +24,9 @@ numbers and switches are strict one by one (`Whole`, `Number`, `Switch`)."""
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 
 
 def _only_a_day(said: object) -> object:
@@ -51,14 +53,6 @@ class Fault:
     code: str
 
 
-class CareDataError(TelerehabError):
-    """A plan, exercise or questionnaire makes no sense; `faults` names each place."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__(", ".join(f"{fault.at}: {fault.code}" for fault in faults[:FAULTS_MAX]))
-        self.faults = tuple(faults[:FAULTS_MAX])
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
     """One line in Danish and, where there is one, in English."""
@@ -69,12 +63,12 @@ class Words:
 
 
 def read_value(kind: type[T], said: object) -> T:
-    """Return a dataclass from JSON data; raise CareDataError with all faults where there are any."""
+    """Return a dataclass from JSON data; raise InvalidContentError with all faults where there are any."""
     try:
         value: T = _adapter(cast(Hashable, kind)).validate_python(said)
         return value
     except ValidationError as error:
-        raise CareDataError([_fault_of(detail) for detail in error.errors(include_input=False)]) from None
+        raise _error_of([_fault_of(detail) for detail in error.errors(include_input=False)]) from None
 
 
 def write_value(value: object) -> Any:
@@ -83,9 +77,19 @@ def write_value(value: object) -> Any:
 
 
 def refuse(faults: Sequence[Fault]) -> None:
-    """Raise CareDataError if there is a fault."""
+    """Raise InvalidContentError, which names them, if there is a fault."""
     if faults:
-        raise CareDataError(faults)
+        raise _error_of(faults)
+
+
+def invalid(at: str, code: str) -> InvalidContentError:
+    """Return the error of one fault."""
+    return _error_of([Fault(at=at, code=code)])
+
+
+def _error_of(faults: Sequence[Fault]) -> InvalidContentError:
+    listed = [{"at": fault.at, "kind": fault.code} for fault in faults[:FAULTS_MAX]]
+    return InvalidContentError("the content makes no sense", faults=listed)
 
 
 @cache

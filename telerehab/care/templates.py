@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from telerehab.care.plans import PlanContent, PlanItem, find_plan_faults
-from telerehab.care.reading import KNOWN_FIELDS_ONLY, CareDataError, Fault, Switch, Whole, Words, read_value, refuse
+from telerehab.care.reading import KNOWN_FIELDS_ONLY, Switch, Whole, Words, invalid, read_value, refuse
 from telerehab.care.safety import Limits
 
 TEMPLATE_CODES: Final = ("knee", "hip", "shoulder")
@@ -38,10 +38,10 @@ def fill_template(template: PlanTemplate, *, side: Literal["left", "right"], val
 
 
 def find_template(code: str) -> PlanTemplate:
-    """Return the newest version of a template; raise CareDataError where there is none."""
+    """Return the newest version of a template; raise InvalidContentError where there is none."""
     found = [template for template in read_templates() if template.code == code]
     if not found:
-        raise CareDataError([Fault(at="template", code="template_unknown")])
+        raise invalid("template", "template_unknown")
     return max(found, key=lambda template: template.version)
 
 

@@ -21,8 +21,9 @@ from telerehab.care.plans import (
     read_plan_content,
     short_hash,
 )
-from telerehab.care.reading import CareDataError, write_value
+from telerehab.care.reading import write_value
 from telerehab.care.safety import Limits
+from telerehab.errors import InvalidContentError
 
 TODAY = date(2026, 11, 23)
 THERAPIST = UUID(int=7)
@@ -66,9 +67,9 @@ _contents = st.builds(
 
 
 def _faults(said: Any) -> set[tuple[str, str]]:
-    with pytest.raises(CareDataError) as caught:
+    with pytest.raises(InvalidContentError) as caught:
         read_plan_content(said)
-    return {(fault.at, fault.code) for fault in caught.value.faults}
+    return {(fault["at"], fault["kind"]) for fault in caught.value.faults}
 
 
 def _next(head: PlanVersion | None, content: PlanContent = CONTENT, reason: str = "mere fleksion") -> PlanVersion:
@@ -179,12 +180,12 @@ def test_the_next_version_follows_the_head_and_leaves_it_alone() -> None:
 
 def test_a_version_needs_a_reason_a_change_and_a_day_to_come() -> None:
     first = _next(None)
-    with pytest.raises(CareDataError) as caught:
+    with pytest.raises(InvalidContentError) as caught:
         _next(first, reason=" ")
-    assert {fault.code for fault in caught.value.faults} == {"missing", "nothing_changed"}
-    with pytest.raises(CareDataError) as caught:
+    assert {fault["kind"] for fault in caught.value.faults} == {"missing", "nothing_changed"}
+    with pytest.raises(InvalidContentError) as caught:
         _next(first, replace(CONTENT, valid_from=date(2026, 11, 22)))
-    assert [(fault.at, fault.code) for fault in caught.value.faults] == [("valid_from", "in_the_past")]
+    assert [(fault["at"], fault["kind"]) for fault in caught.value.faults] == [("valid_from", "in_the_past")]
 
 
 def test_the_newest_version_that_has_begun_is_in_force() -> None:

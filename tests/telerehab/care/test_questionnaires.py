@@ -20,7 +20,8 @@ from telerehab.care.questionnaires import (
     find_open_due_date,
     read_import,
 )
-from telerehab.care.reading import CareDataError, read_value, write_value
+from telerehab.care.reading import read_value, write_value
+from telerehab.errors import InvalidContentError
 
 DAY = date(2026, 11, 2)
 OPTIONS = [{"code": f"o{i}", "text": {"da": f"svar {i}"}, "value": i} for i in range(5)]
@@ -61,9 +62,9 @@ def _import(**changes: Any) -> Definition:
 
 
 def _faults(said: Any) -> set[tuple[str, str]]:
-    with pytest.raises(CareDataError) as caught:
+    with pytest.raises(InvalidContentError) as caught:
         read_import(said)
-    return {(fault.at, fault.code) for fault in caught.value.faults}
+    return {(fault["at"], fault["kind"]) for fault in caught.value.faults}
 
 
 def _scores(answers: dict[str, Answer]) -> dict[str, tuple[float | None, str | None]]:
@@ -95,7 +96,7 @@ def test_effort_is_one_of_four_words() -> None:
 
 
 def test_an_unknown_questionnaire_is_named() -> None:
-    with pytest.raises(CareDataError):
+    with pytest.raises(InvalidContentError):
         find_definition("eq5d")
 
 
@@ -191,7 +192,8 @@ def test_a_definition_that_makes_no_sense_is_named_in_full() -> None:
 
 
 def test_a_file_that_is_no_definition_is_refused() -> None:
-    for said in ([], None, {"code": "X"}, {**IMPORT, "questions": "many"}):
+    wrong: list[Any] = [[], None, {"code": "X"}, {**IMPORT, "questions": "many"}]
+    for said in wrong:
         assert _faults(said)
 
 

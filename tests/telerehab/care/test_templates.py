@@ -4,8 +4,9 @@ import pytest
 
 from telerehab.care.library import find_shared
 from telerehab.care.plans import read_plan_content
-from telerehab.care.reading import CareDataError, write_value
+from telerehab.care.reading import write_value
 from telerehab.care.templates import TEMPLATE_CODES, fill_template, find_template, read_templates
+from telerehab.errors import InvalidContentError
 
 DAY = date(2026, 11, 23)
 
@@ -29,5 +30,5 @@ def test_templates_name_versions_of_exercises_that_there_are() -> None:
 
 
 def test_an_unknown_template_is_named() -> None:
-    with pytest.raises(CareDataError):
+    with pytest.raises(InvalidContentError):
         find_template("neck")
