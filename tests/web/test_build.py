@@ -81,7 +81,7 @@ def test_no_text_lies_unused() -> None:
     sources = "".join(
         path.read_text(encoding="utf-8")
         for path in CLIENT.rglob("*.ts*")
-        if "node_modules" not in path.parts and path.name != "texts.ts"
+        if "node_modules" not in path.parts and not path.name.startswith("texts")
     )
     families = ("exercise.", "phase.", "reason.", "cue.ready.", "cue.up.", "state.", "trust.", "side.", "link.")
     unused = [
@@ -98,6 +98,38 @@ def test_the_server_finds_texts_in_the_readers_language() -> None:
     assert text("patient.title", "kl") == text("patient.title", "da")
     with pytest.raises(UnknownTextError):
         text("patient.no_such_text", "da")
+
+
+def modules_of(entry: Path) -> set[Path]:
+    """Return a module and all of ours that it imports, one way or another."""
+    found, waiting = set[Path](), [entry]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        for name in re.findall(r'''(?:from|import\()\s*"(\.[^"]+)"''', module.read_text(encoding="utf-8")):
+            candidates = [(module.parent / f"{name}{suffix}").resolve() for suffix in (".ts", ".tsx")]
+            waiting += [candidate for candidate in candidates if candidate.is_file()]
+    return found
+
+
+def test_the_patients_page_carries_every_sentence_it_can_show() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in modules_of(CLIENT / "patient" / "main.tsx")
+        if not path.name.startswith("texts")
+    )
+    used = [key for key in texts_in("da") if f'"{key}"' in sources]
+    assert len(used) > 60
+    assert [key for key in used if not generate.is_of_patient(key)] == []
+    parts = set(re.findall(r"t\(\s*`(\w+)\.", sources))
+    assert parts <= generate.PATIENT_FAMILIES
+
+
+@pytest.mark.parametrize("face", [page.removesuffix(".html") for page in hatch_build.PAGES if page != "patient.html"])
+def test_every_other_page_takes_in_the_other_sentences(face: str) -> None:
+    assert "addTexts(staffTexts);" in (CLIENT / face / "main.tsx").read_text(encoding="utf-8")
 
 
 # --- what is served ---

@@ -35,7 +35,7 @@ function CurrentScreen({ face }: { face: PatientFace }) {
       return <Message text={face.unreachable.value ? t("error.unreachable") : t("app.loading")} title={t("patient.title")} />;
     case "not_logged_in":
       return (
-        <Message title={t("enter.title")} text={t("patient.not_logged_in")}>
+        <Message title={t("patient.enter.title")} text={t("patient.not_logged_in")}>
           <a class="button primary" href="/enter">
             {t("patient.to_enter")}
           </a>

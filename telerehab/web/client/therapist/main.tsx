@@ -1,7 +1,8 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import "../shared/base.css";
-import { t } from "../shared/i18n";
+import { addTexts, t } from "../shared/i18n";
+import { staffTexts } from "../shared/texts_staff";
 import { exposeTestHook } from "../shared/test_hook";
 import { TherapistFace } from "./face";
 import { Lobby } from "./lobby";
@@ -23,6 +24,7 @@ function TherapistApp({ face }: { face: TherapistFace }) {
   return visit ? <RoomView key={visit.id} visit={visit} /> : <Lobby face={face} />;
 }
 
+addTexts(staffTexts);
 const face = new TherapistFace();
 exposeTestHook(() => face.visit.peek()?.room ?? null);
 effect(() => {
