@@ -145,6 +145,7 @@ export interface TextValues {
   "patient.count.of": { target: string | number };
   "patient.count.spoken": { count: string | number };
   "patient.count.spoken_of": { count: string | number; target: string | number };
+  "patient.enter.title": undefined;
   "patient.figure.label": undefined;
   "patient.figure.summary": { high: string | number; low: string | number; rom: string | number };
   "patient.greeting": { name: string | number };
