@@ -7,6 +7,7 @@ TelerehabError
   MissingPolicyError       a route or channel says nowhere who may use it: a fault in our code, the app does not start
   DatabaseNotReadyError    the database has another version than the program: run `telerehab migrate`
   KeyRingError             the keys of sealed data are missing or others: put the right key ring file back
+  AuditKeyError            a transaction writes to the audit chain and its engine has no key: a fault in our code
   ChildFailedError         a child process does not come up: its own log says why
   RequestRefusedError      what one request asked for cannot be; the table in `api/problems.py` gives each its status
     NotLoggedInError       no login, or one that has ended: log in again
@@ -45,6 +46,10 @@ class MissingPolicyError(TelerehabError):
 
 class DatabaseNotReadyError(TelerehabError):
     """The database is not at the version that the program needs."""
+
+
+class AuditKeyError(TelerehabError):
+    """A transaction writes to the audit chain, and its engine has no key."""
 
 
 class KeyRingError(TelerehabError):

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.dml import UpdateBase
 from sqlmodel import Session
 
+from telerehab.auth.audit import KEY_OPTION, audit_key
 from telerehab.db.tables import EVERY_ROLE
 from telerehab.errors import NotTheOwnerError, SettingsError
 from telerehab.settings import Settings
@@ -50,9 +51,11 @@ def open_database(settings: Settings) -> Database:
     Raises
     ------
     SettingsError
-        An address is none, or the folder of the SQLite file cannot be made.
+        An address is none, the folder of the SQLite file cannot be made, or the secret key cannot be read.
     """
-    return Database(main=make_engine(settings.database_url), hot=make_engine(settings.hot_database_url))
+    main, hot = make_engine(settings.database_url), make_engine(settings.hot_database_url)
+    main.update_execution_options(**{KEY_OPTION: audit_key(settings)})
+    return Database(main=main, hot=hot)
 
 
 @contextmanager
