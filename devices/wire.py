@@ -54,6 +54,15 @@ class Schema(IntEnum):
     EVENTS = 7
 
 
+class EventCode(IntEnum):
+    """What an event of schema 7 says; codes that are not here are kept and mean nothing."""
+
+    BUTTON = 1
+    FALL_HINT = 2
+    BATTERY = 3
+    STORAGE = 4
+
+
 IMU6_DTYPE: Final = np.dtype([("accel", "<i2", 3), ("gyro", "<i2", 3)])
 IMU9_DTYPE: Final = np.dtype([("accel", "<i2", 3), ("gyro", "<i2", 3), ("mag", "<i2", 3)])
 FORCE_DTYPE: Final = np.dtype([("force", "<i4")])

@@ -9,6 +9,7 @@ device --MQTT--> BrokerClient.take()     messages as they arrived            dev
                    |-> Effects.to_store  HotStore commits a group, then      telerehab/intake/hot_store.py
                    |                     LivePipeline.committed -> ack/1/<device>
     every 100 ms   '-> LiveSlots.tick    all patients one tick               telerehab/intake/slots.py, analytics/
+                         |-> limits passed -> table `alert`                  telerehab/intake/guard.py, care/safety.py
                          |-> ended repetitions -> table `repetition`         telerehab/intake/main_store.py
                          '-> one live frame -> live/1/<worker> -> screens    telerehab/live_frame.py
 ```
@@ -28,6 +29,7 @@ from devices.ingest import Ingest
 from devices.ports import Raw
 from devices.wire import Schema
 from telerehab.intake.grid import as_samples
+from telerehab.intake.guard import GUARDED_SCHEMAS, FoundEvent, Guard
 from telerehab.intake.places import Places
 from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
@@ -55,6 +57,8 @@ class Effects:
     """Acknowledgements, probes and requests to devices."""
     ended: Sequence[EndedRepetition] = ()
     """For the table `repetition`."""
+    found: Sequence[FoundEvent] = ()
+    """For the table `alert`."""
     live_frame: bytes | None = None
     """For the screens; None between ticks."""
 
@@ -73,6 +77,7 @@ class LivePipeline:
     def __init__(self, *, capacity: int = CAPACITY, window_samples: int = WINDOW_SAMPLES) -> None:
         self.ingest = Ingest(known_devices=())
         self.slots = LiveSlots(capacity=capacity, window=window_samples)
+        self.guard = Guard()
         self.tick_count = 0
         self._step_count = 0
         self._is_showing = True
@@ -100,6 +105,7 @@ class LivePipeline:
             self.ingest.set_known_devices(places.known_devices)
             self.slots.grid.forget_clocks(places.known_devices)
         self.slots.follow(places)
+        self.guard.follow(places)
 
     def step(self, raws: Sequence[Raw], *, now_us: int, is_storing: bool) -> Effects:
         """Take what has arrived; every second step move the analysis by one tick.
@@ -116,21 +122,23 @@ class LivePipeline:
         received = self.ingest.step(self._share_out(raws), now_us)
         to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
+        found: Sequence[FoundEvent] = ()
         if self._is_showing:
             for batch in received.live:
                 self._show(batch)
+            found = self.guard.look(now_us)
         self._step_count += 1
         if self._step_count % STEPS_PER_TICK or not self._is_showing:
-            return Effects(to_store=to_store, outgoing=received.outgoing)
+            return Effects(to_store=to_store, outgoing=received.outgoing, found=found)
         ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
         frame = encode_live_frame(entries, tick=self.tick_count)
-        return Effects(to_store=to_store, outgoing=received.outgoing, ended=ended, live_frame=frame)
+        return Effects(to_store=to_store, outgoing=received.outgoing, ended=ended, found=found, live_frame=frame)
 
     def has_holes(self) -> bool:
         """Return whether blocks of a training session are missing that may still come, or wait for their turn."""
-        worn = {device for training in self.slots.trainings for device in training.sensors}
+        worn = {device for training in self.slots.trainings for device in training.devices}
         return bool(self._backfill) or self.ingest.has_holes(worn)
 
     def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
@@ -177,12 +185,16 @@ class LivePipeline:
     def _show(self, batch: LiveBatch) -> None:
         """Hand new blocks to the live view, by what they are."""
         devices = [self.ingest.stream_keys[stream_id].device for stream_id in batch.stream_ids.tolist()]
+        self.guard.note_heard(devices)
         if batch.schema in MOVEMENT_SCHEMAS:
             self.slots.grid.write(devices, batch.headers, as_samples(batch.rows))
         elif batch.schema is Schema.HEART:
             heart_rates = batch.rows["heart_rate"][:, -1].tolist()
             for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
                 self.slots.note_heart_rate(device, heart_rate, at_us=at_us)
+        if batch.schema in GUARDED_SCHEMAS:
+            for device, rows, at_us in zip(devices, batch.rows, batch.received_us.tolist(), strict=True):
+                self.guard.note_rows(device, batch.schema, rows, last_us=at_us)
 
 
 def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
