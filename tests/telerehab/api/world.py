@@ -1,26 +1,31 @@
 """Two organisations with a therapist, patients and tablets each, and the app with stand-ins for broker and media."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI
+from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from telerehab.app import create_app
 from telerehab.auth.cookies import COOKIE_NAME
 from telerehab.auth.key_ring import KeyRing, open_key_ring
 from telerehab.auth.passwords import Passwords
+from telerehab.auth.reader import StaffRole
+from telerehab.auth.tokens import hash_token, new_token
 from telerehab.clock import ManualClock, utc_now
 from telerehab.db import provisioning
 from telerehab.db.changes import Change
 from telerehab.db.engine import Database, writing
-from telerehab.db.tables import LiveSession, Participant, Repetition
+from telerehab.db.repositories.people import helper_context
+from telerehab.db.sealing import PatientSeal
+from telerehab.db.tables import Helper, HelperGrant, LiveSession, Login, Participant, Patient, Repetition
 from telerehab.settings import Settings
 
 PASSWORD = "correct horse battery staple"
@@ -81,6 +86,12 @@ class Clinic:
     therapist_link: str
     tablet_link: str
     """Of the first patient."""
+    tablet_id: UUID
+    staff_ids: Mapping[StaffRole, UUID]
+    """An account of each role of staff; `World.as_staff` logs it in."""
+    helper_id: UUID
+    """Has a grant of every scope for the first patient; `World.as_helper` logs it in."""
+    grant_id: UUID
 
 
 @dataclass(kw_only=True, slots=True)
@@ -107,6 +118,47 @@ class World:
         browser.portal = self.client.portal
         answer = browser.post("/api/enter", json={"token": link})
         assert answer.status_code == 200, answer.text
+        return browser
+
+    def as_staff(self, role: StaffRole, *, clinic: Clinic | None = None, assurance: str = "full") -> TestClient:
+        """Return a browser of a member of staff, `here` where nothing else is said."""
+        account_id = (clinic or self.here).staff_ids[role]
+        return self.with_login(account_id=account_id, assurance=assurance)
+
+    def as_helper(self, *, clinic: Clinic | None = None) -> TestClient:
+        """Return a browser of the helper of the first patient, `here` where nothing else is said."""
+        return self.with_login(helper_id=(clinic or self.here).helper_id)
+
+    def as_tablet(self, *, clinic: Clinic | None = None) -> TestClient:
+        """Return the browser of the first patient's tablet, `here` where nothing else is said."""
+        return self.with_login(tablet_id=(clinic or self.here).tablet_id)
+
+    def with_login(
+        self,
+        *,
+        account_id: UUID | None = None,
+        tablet_id: UUID | None = None,
+        helper_id: UUID | None = None,
+        assurance: str = "full",
+    ) -> TestClient:
+        """Return a browser that holds a new login, whichever way it was opened."""
+        token, now = new_token(), utc_now(self.clock)
+        with writing(self.database.main, owner="web") as db:
+            db.add(
+                Login(
+                    token_hash=hash_token(token),
+                    account_id=account_id,
+                    tablet_id=tablet_id,
+                    helper_id=helper_id,
+                    assurance=assurance,
+                    created_at=now,
+                    last_seen_at=now,
+                    expires_at=now + timedelta(hours=12),
+                )
+            )
+        browser = self.browser()
+        browser.portal = self.client.portal
+        browser.cookies.set(COOKIE_NAME, token, domain="clinic.localhost")
         return browser
 
     def add_repetition(self, training_session_id: UUID, index: int) -> None:
@@ -202,6 +254,19 @@ def _add_clinic(database: Database, clock: ManualClock, name: str, key_ring: Key
             provisioning.create_care_relation(
                 db, account_id=therapist.id, patient_id=patient.id, starts_at=now - timedelta(days=1)
             )
+        staff_ids: dict[StaffRole, UUID] = {"therapist": therapist.id}
+        others: tuple[StaffRole, ...] = ("team_manager", "admin", "auditor")
+        for role in others:
+            staff_ids[role] = provisioning.create_account(
+                db,
+                organisation_id=organisation.id,
+                email=f"{role}@{name}.example",
+                display_name=f"Bo {role} {name}",
+                password_hash=HASHED_PASSWORD,
+                role=role,
+            ).id
+        grant = _add_helper(db, key_ring, organisation.id, patients[0], now)
+        assert grant.helper_id is not None
         tablet = provisioning.create_tablet(db, patient_id=patients[0].id)
         therapist_link = provisioning.create_one_time_link(db, now=now, account_id=therapist.id, is_full=True)
         tablet_link = provisioning.create_one_time_link(db, now=now, tablet_id=tablet.id)
@@ -213,4 +278,32 @@ def _add_clinic(database: Database, clock: ManualClock, name: str, key_ring: Key
         stranger_id=patients[2].id,
         therapist_link=therapist_link.token,
         tablet_link=tablet_link.token,
+        tablet_id=tablet.id,
+        staff_ids=staff_ids,
+        helper_id=grant.helper_id,
+        grant_id=grant.id,
     )
+
+
+def _add_helper(db: Session, key_ring: KeyRing, organisation_id: UUID, patient: Patient, now: datetime) -> HelperGrant:
+    """Write a helper with every scope for a patient."""
+    helper_id, grant_id = uuid.uuid4(), uuid.uuid4()
+    sealed = key_ring.seal(b"Poul Helper", context=helper_context(helper_id))
+    db.add(Helper(id=helper_id, organisation_id=organisation_id, name_sealed=sealed, created_at=now))
+    db.flush()
+    grant = HelperGrant(
+        id=grant_id,
+        patient_id=patient.id,
+        helper_id=helper_id,
+        invited_name_sealed=PatientSeal(patient, key_ring).seal(
+            "Poul Helper", table="helper_grant", column="invited_name", row_id=grant_id
+        ),
+        scopes=["join", "see_plan", "see_results", "train_for"],
+        starts_at=now,
+        ends_at=now + timedelta(days=30),
+        accepted_at=now,
+        created_by=patient.id,
+    )
+    db.add(grant)
+    db.flush()
+    return grant
