@@ -103,6 +103,29 @@ def test_a_pure_module_has_no_clock_no_chance_and_no_port(module: str) -> None:
     assert set(imported_modules(ROOT / module)) & IMPURE == set()
 
 
+def test_the_rules_of_care_know_no_clock_no_port_and_no_database() -> None:
+    impure = IMPURE - {"datetime"} | {
+        "sqlmodel",
+        "sqlalchemy",
+        "fastapi",
+        "telerehab.db",
+        "telerehab.api",
+        "telerehab.auth",
+    }
+    crossings = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in sorted((ROOT / "telerehab" / "care").rglob("*.py"))
+        for module in imported_modules(path)
+        if is_within(module, impure)
+    }
+    now = {
+        f"{path.relative_to(ROOT)} asks what time it is"
+        for path in sorted((ROOT / "telerehab" / "care").rglob("*.py"))
+        if re.search(r"\b(?:datetime\.now|date\.today|utcnow)\b", path.read_text(encoding="utf-8"))
+    }
+    assert crossings | now == set()
+
+
 def test_analytics_has_no_clock_no_port_and_no_log() -> None:
     impure = {
         f"{path.relative_to(ROOT)}: {module}"
