@@ -1,12 +1,11 @@
 """Changes told over the broker, on `app/1/changed/<table>`."""
 
 import asyncio
-import json
 from typing import Final
 
 from devices.broker_client import BrokerClient
 from telerehab.clock import Clock
-from telerehab.db.changes import Change
+from telerehab.db.changes import Change, changed_message
 from telerehab.settings import Settings
 
 _TEND_INTERVAL_S: Final = 0.25
@@ -33,8 +32,7 @@ class BrokerChanges:
 
     def announce(self, change: Change) -> None:
         """Tell everybody who listens; nobody waits for it."""
-        payload = json.dumps({"id": str(change.id), "version": change.version}).encode()
-        self._client.publish(f"app/1/changed/{change.table}", payload)
+        self._client.publish(*changed_message(change))
 
     async def run(self) -> None:
         """Keep the connection up until cancelled."""

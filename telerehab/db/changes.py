@@ -4,12 +4,14 @@ Repositories note a change in the transaction; who opened the transaction announ
 A lost announcement costs two seconds: readers also read again by themselves.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
 from sqlmodel import Session
 
+CHANGED: Final = "app/1/changed/"
 _KEY: Final = "telerehab_changes"
 
 
@@ -33,6 +35,11 @@ class Changes(Protocol):
     def is_connected(self) -> bool:
         """Return whether anybody can hear."""
         ...
+
+
+def changed_message(change: Change) -> tuple[str, bytes]:
+    """Return topic and payload with which a change is told over the broker."""
+    return f"{CHANGED}{change.table}", json.dumps({"id": str(change.id), "version": change.version}).encode()
 
 
 def note_change(db: Session, table: str, row_id: UUID, *, version: int) -> None:

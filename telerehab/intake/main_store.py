@@ -1,7 +1,8 @@
-"""What intake has to do with the main database, in one thread: write repetitions, read who trains, say that it is well.
+"""What intake has to do with the main database, in one thread: write alerts and repetitions, read who trains, beat.
 
-The intake loop never waits for it. A repetition that could not be written is tried again; the newest `Places` is there
-to be taken whenever something changed.
+The intake loop never waits for it. What could not be written is tried again; the newest `Places` is there to be taken
+whenever something changed. An alert is told to the others once it is committed; what a process before this one may have
+left untold is told again at the start.
 """
 
 import logging
@@ -9,16 +10,21 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlmodel import col, select
 
 from telerehab.clock import Clock, utc_now
+from telerehab.db.alert_rows import is_open, store_event
+from telerehab.db.changes import Change, take_changes
 from telerehab.db.engine import reading, writing
-from telerehab.db.tables import Repetition
+from telerehab.db.tables import Alert, Patient, Repetition, TrainingSession
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.intake.guard import FoundEvent
 from telerehab.intake.hot_reads import table_of
 from telerehab.intake.places import Places, read_places
 from telerehab.intake.slots import EndedRepetition
@@ -28,6 +34,9 @@ log = logging.getLogger(__name__)
 OWNER: Final = "ingest"
 PAUSE_MIN_S: Final = 0.1
 QUEUE_MAX_REPETITIONS: Final = 10_000
+QUEUE_MAX_EVENTS: Final = 1_000
+UNTOLD_MAX: Final = timedelta(hours=1)
+"""Open alerts that are younger are told again at the start."""
 
 
 class MainStore:
@@ -52,6 +61,9 @@ class MainStore:
         self._clock = clock
         self._changed = threading.Condition()
         self._queue: deque[EndedRepetition] = deque(maxlen=QUEUE_MAX_REPETITIONS)
+        self._found: deque[FoundEvent] = deque(maxlen=QUEUE_MAX_EVENTS)
+        self._changes: list[Change] = []
+        self._has_told_untold = False
         self._places: Places | None = None
         self._is_woken = False
         self._is_closing = False
@@ -75,6 +87,19 @@ class MainStore:
                 self._queue.extend(ended)
                 self._wake()
 
+    def write_found(self, found: Sequence[FoundEvent]) -> None:
+        """Queue events that become alerts."""
+        if found:
+            with self._changed:
+                self._found.extend(found)
+                self._wake()
+
+    def take_changes(self) -> list[Change]:
+        """Return the rows that were committed since the last call and that others must hear of."""
+        with self._changed:
+            changes, self._changes = self._changes, []
+        return changes
+
     def look_again(self) -> None:
         """Read the places now: somebody said that a row changed."""
         with self._changed:
@@ -93,7 +118,7 @@ class MainStore:
             self._wake()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        return not self._queue
+        return not self._queue and not self._found
 
     def _wake(self) -> None:
         self._is_woken = True
@@ -117,6 +142,7 @@ class MainStore:
 
     def _make_round(self) -> None:
         """Write, beat when due, read."""
+        self._write_found()
         with self._changed:
             waiting = list(self._queue)
         self._write(waiting)
@@ -132,6 +158,19 @@ class MainStore:
         with self._changed:
             self._places = places
 
+    def _write_found(self) -> None:
+        """Write alerts; only what is committed is told."""
+        with self._changed:
+            found = list(self._found)
+        changes = write_alerts(self._engine, found)
+        if not self._has_told_untold:
+            changes = read_untold(self._engine, since=utc_now(self._clock) - UNTOLD_MAX)
+            self._has_told_untold = True
+        with self._changed:
+            for _ in found:
+                self._found.popleft()
+            self._changes += changes
+
     def _write(self, ended: Sequence[EndedRepetition]) -> None:
         """Write repetitions, those that are there already stay; a training session that is gone takes its own along."""
         try:
@@ -142,6 +181,28 @@ class MainStore:
                     write_repetitions(self._engine, [repetition])
                 except IntegrityError:
                     log.warning("a repetition of a training session that is gone was left out")
+
+
+def write_alerts(engine: sa.Engine, found: Sequence[FoundEvent]) -> list[Change]:
+    """Write an alert for each event that has none yet; return the new rows, committed."""
+    if not found:
+        return []
+    with writing(engine, owner=OWNER) as db:
+        for each in found:
+            training_session = db.get(TrainingSession, each.training_session)
+            if training_session is None:
+                log.warning("an event of a training session that is gone was left out")
+                continue
+            patient = db.get_one(Patient, training_session.patient_id)
+            store_event(db, each.event, patient=patient, training_session_id=training_session.id, found_by=OWNER)
+    return take_changes(db)
+
+
+def read_untold(engine: sa.Engine, *, since: datetime) -> list[Change]:
+    """Return intake's open alerts since a moment: the process that wrote them may have ended before it told them."""
+    statement = select(Alert.id).where(col(Alert.found_by) == OWNER, col(Alert.found_at) >= since, is_open())
+    with reading(engine) as db:
+        return [Change(table="alert", id=row_id, version=1) for row_id in db.exec(statement)]
 
 
 def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> None:

@@ -15,6 +15,7 @@ from devices.effects import Outgoing
 from devices.ports import Raw
 from devices.reports import read_meta
 from telerehab.clock import Clock, SystemClock, utc_now
+from telerehab.db.changes import CHANGED, changed_message
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 STEP_NS: Final = 50_000_000
 BEHIND_MAX_NS: Final = 1_000_000_000  # further behind, the schedule starts anew from now
 CLOSE_TIMEOUT_S: Final = 5.0
-CHANGED: Final = "app/1/changed/"
 SUBSCRIPTIONS: Final = ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", f"{CHANGED}#")
 CATCH_UP_MIN_NS: Final = 2_000_000_000  # devices send again 1.5 s after they were not answered
 CATCH_UP_MAX_NS: Final = 6_000_000_000
@@ -174,6 +174,9 @@ class Intake:
             self._client.publish(self._live_topic, effects.live_frame)
         self._publish(effects.outgoing)
         self._main_store.write(effects.ended)
+        self._main_store.write_found(effects.found)
+        for change in self._main_store.take_changes():
+            self._client.publish(*changed_message(change), qos=1)
         self._client.tend(self._clock.monotonic_ns())
 
     def _has_caught_up(self) -> bool:

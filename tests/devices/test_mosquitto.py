@@ -22,6 +22,7 @@ topic write ack/1/#
 topic write cmd/1/#
 topic write live/1/#
 topic read app/1/changed/#
+topic write app/1/changed/alert
 user web
 topic read live/1/#
 topic read evt/1/#
