@@ -119,7 +119,7 @@ def make_people(
     if account_id is None or organisation_id is None:
         with writing(database.main, owner="web") as db:
             organisation = provisioning.create_organisation(db, name=f"Bench {seed}")
-            email = f"therapist-{new_id(rng)}@bench.example"
+            email = f"therapist-{seed}@bench.example"
             account = provisioning.create_account(
                 db, organisation_id=organisation.id, email=email, display_name="Ida Bænk"
             )
