@@ -140,7 +140,7 @@ class Flag:
     level_number: float
     """What it had become when `version` last counted."""
     version: int = 1
-    """Counts up when it becomes worse, by a higher severity or by `WORSE_STEP`: what was marked before is open again."""
+    """Counts up when it gets worse, by a higher severity or by `WORSE_STEP`: what was marked before is open again."""
     ended_at: datetime | None = None
 
 

@@ -132,8 +132,8 @@ def best_level_deg(rom_deg: Sequence[float]) -> float:
 
     Examples
     --------
-    >>> best_level_deg([90, 92, 130, 91, 93, 92])
-    92
+    >>> best_level_deg([90.0, 92.0, 130.0, 91.0, 93.0, 91.0])
+    92.5
     """
     n_runs = max(1, len(rom_deg) - LEVEL_SESSIONS + 1)
     return max(median(rom_deg[start : start + LEVEL_SESSIONS]) for start in range(n_runs))

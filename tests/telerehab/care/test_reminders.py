@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from telerehab.care.reminders import (
     Appointment,
     DueQuestionnaire,
+    Reminder,
     ReminderFacts,
     ReminderKind,
     due_reminders,
@@ -78,7 +79,7 @@ def test_one_cause_is_one_message_a_day_however_often_one_looks(
         appointments=tuple(Appointment(id=str(i), starts_at=_at(12) + timedelta(minutes=m)) for i, m in appointments),
         trains_today=trains_today,
     )
-    seen = {}
+    seen: dict[tuple[str, date], Reminder] = {}
     for minute in sorted(looks):
         for reminder in due_reminders(facts, now=_at(minute // 60, minute % 60), zone=COPENHAGEN):
             assert seen.setdefault((reminder.cause_key, reminder.day), reminder) == reminder
