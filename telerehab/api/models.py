@@ -1,15 +1,38 @@
 """What bodies and answers are made of: strict, and no field that nobody knows."""
 
-from datetime import date, datetime
-from typing import Annotated
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from telerehab.auth.passwords import PASSWORD_MAX_CHARACTERS
+from telerehab.care.reading import Day
 
 LooseUuid = Annotated[UUID, Field(strict=False)]
 """JSON has no UUID: a string becomes one here, and nothing else does."""
+
+
+def _only_iso_text(said: object) -> object:
+    """Refuse the numbers that pydantic would take for a day or a moment."""
+    if not isinstance(said, str) or not _ISO_DAY.match(said):
+        raise PydanticCustomError("iso_format", "not as 2026-11-22")
+    return said
+
+
+_ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}($|T)")
+LooseDay = Annotated[Day, Field(strict=False)]
+"""A calendar day, as "2026-11-22"."""
+LooseBirthDate = Annotated[date, Field(strict=False, ge=date(1880, 1, 1)), BeforeValidator(_only_iso_text)]
+"""The day on which somebody alive was born."""
+LooseMoment = Annotated[
+    AwareDatetime,
+    Field(strict=False, ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_only_iso_text),
+]
+"""A moment with its zone, as RFC 3339 writes it."""
 
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX_CHARACTERS)]
