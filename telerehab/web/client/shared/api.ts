@@ -41,6 +41,8 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
+    /** Of content that cannot be: where and what. */
+    readonly faults: readonly { at: string; kind: string }[] = [],
   ) {
     super(`${status} ${code}`);
   }
@@ -67,7 +69,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   }
   const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
   const answer: unknown = isJson ? await response.json().catch(() => null) : null;
-  if (!response.ok) throw new ApiError(response.status, problemCode(answer));
+  if (!response.ok) throw new ApiError(response.status, problemCode(answer), faultsOf(answer));
   return answer as T;
 }
 
@@ -75,6 +77,11 @@ function problemCode(answer: unknown): string {
   if (typeof answer !== "object" || answer === null) return "unknown";
   const problem = answer as { code?: unknown; type?: unknown };
   return String(problem.code ?? problem.type ?? "unknown");
+}
+
+function faultsOf(answer: unknown): { at: string; kind: string }[] {
+  const faults = (answer as { faults?: unknown } | null)?.faults;
+  return Array.isArray(faults) ? faults.map((fault: { at?: unknown; kind?: unknown }) => ({ at: String(fault.at), kind: String(fault.kind) })) : [];
 }
 
 /** Lists come as an array, or as `{items: [...]}` where there may be more than one page. */
