@@ -9,6 +9,7 @@ from sqlmodel import Field
 
 from telerehab.db.tables.base import (
     Table,
+    json_list,
     json_object,
     may_refer_to,
     maybe_moment,
@@ -217,13 +218,16 @@ class HelpCall(Table, table=True):
     patient_id: uuid.UUID = refers_to("patient.id")
     live_session_id: uuid.UUID | None = Field(default=None, index=True)
     called_at: datetime = moment(index=True)
-    told_account_id: uuid.UUID | None = may_refer_to("account.id")
-    """The one on duty who is rung now."""
-    told_at: datetime | None = maybe_moment()
-    line: int = 0
-    """How many have been rung before."""
+    rang_at: datetime = moment()
+    """When it began to ring, or rang anew."""
+    state: str = "called"
+    """As `telerehab.care.help_calls` says."""
+    told: list[dict[str, str]] = json_list()
+    """Who has been told since it rang: `{"account_id": ..., "at": ...}`, the last one is rung now."""
+    unanswered: str | None = None
+    """`no_answer` or `outside_hours`: what the tablet was told, with the telephone number."""
     unanswered_at: datetime | None = maybe_moment()
-    """Since when the tablet shows the telephone number."""
+    press_count: int = 1
     answered_by: uuid.UUID | None = may_refer_to("account.id", index=False)
     answered_at: datetime | None = maybe_moment()
     withdrawn_at: datetime | None = maybe_moment()

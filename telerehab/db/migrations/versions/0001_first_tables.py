@@ -585,10 +585,12 @@ def _upgrade_main() -> None:
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("live_session_id", sa.Uuid(), nullable=True),
         sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("told_account_id", sa.Uuid(), nullable=True),
-        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("rang_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=False),
+        sa.Column("unanswered", sa.String(), nullable=True),
         sa.Column("unanswered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("press_count", sa.Integer(), nullable=False),
         sa.Column("answered_by", sa.Uuid(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
@@ -603,7 +605,6 @@ def _upgrade_main() -> None:
             ["organisation_id"], ["organisation.id"], name=op.f("fk_help_call_organisation_id_organisation")
         ),
         sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_help_call_patient_id_patient")),
-        sa.ForeignKeyConstraint(["told_account_id"], ["account.id"], name=op.f("fk_help_call_told_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_help_call")),
         info={"owner": "web", "store": "main"},
     )
@@ -612,7 +613,6 @@ def _upgrade_main() -> None:
     op.create_index(op.f("ix_help_call_live_session_id"), "help_call", ["live_session_id"], unique=False)
     op.create_index(op.f("ix_help_call_organisation_id"), "help_call", ["organisation_id"], unique=False)
     op.create_index(op.f("ix_help_call_patient_id"), "help_call", ["patient_id"], unique=False)
-    op.create_index(op.f("ix_help_call_told_account_id"), "help_call", ["told_account_id"], unique=False)
     op.create_table(
         "message",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1286,7 +1286,6 @@ def _downgrade_main() -> None:
     op.drop_index(op.f("ix_message_sent_at"), table_name="message")
     op.drop_index(op.f("ix_message_patient_id"), table_name="message")
     op.drop_table("message")
-    op.drop_index(op.f("ix_help_call_told_account_id"), table_name="help_call")
     op.drop_index(op.f("ix_help_call_patient_id"), table_name="help_call")
     op.drop_index(op.f("ix_help_call_organisation_id"), table_name="help_call")
     op.drop_index(op.f("ix_help_call_live_session_id"), table_name="help_call")
