@@ -20,6 +20,7 @@ from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
 from telerehab.intake.grid import FEW_PROBES
+from telerehab.intake.guard_replay import replay_guard
 from telerehab.intake.hot_reads import (
     read_blocks,
     read_device_reports,
@@ -165,6 +166,8 @@ class Intake:
         self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
         if not pipeline.is_showing and self._has_caught_up():
             self._main_store.write(restore_live(pipeline, self._database))
+            with reading(self._database.hot) as db:
+                replay_guard(db, pipeline.guard, pipeline.slots.trainings, now_us=now_us)
             pipeline.resume_showing()
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
         if not self._hot_store.offer(effects.to_store):
@@ -219,7 +222,7 @@ def restore_order(pipeline: LivePipeline, database: Database, places: Places, *,
             pipeline.slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)
         for device, (meta, _) in read_device_reports(db).items():
             pipeline.slots.note_meta(device, read_meta(meta) or {})
-    worn = {device for training in places.trainings for device in training.sensors}
+    worn = {device for training in places.trainings for device in training.devices}
     return any(run.device in worn for run in stored)
 
 

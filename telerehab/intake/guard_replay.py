@@ -1,0 +1,107 @@
+"""After a restart: let the stored values of open training sessions run past their limits again.
+
+So an episode that a killed process saw, and could not write, is found again; one that is written is known by its id or
+its onset (`telerehab.db.alert_rows`).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from devices.codec import decode_frames
+from devices.wire import FLAG_BACKFILL, Schema
+from telerehab.db.tables import Block
+from telerehab.intake.guard import GUARDED_SCHEMAS, Guard
+from telerehab.intake.hot_reads import table_of
+from telerehab.intake.places import Training
+
+LOOK_BACK_US: Final = 600_000_000
+BLOCKS_MAX: Final = 10_000  # per training session, the newest
+
+
+class _Stored(NamedTuple):
+    """One stored block: when its last row was taken by the server's clock, as far as that is known here."""
+
+    last_us: int
+    device: str
+    schema: Schema
+    rows: NDArray[Any]
+
+
+class _Frame(NamedTuple):
+    device: str
+    boot: int
+    schema: Schema
+    is_backfill: bool
+    end_device_us: int
+    received_us: int
+    rows: NDArray[Any]
+
+
+def replay_guard(db: Session, guard: Guard, trainings: Sequence[Training], *, now_us: int) -> None:
+    """Feed the guard, which follows these training sessions already, with what is stored of the last ten minutes."""
+    for training in trainings:
+        if training.limits is not None and training.worn:
+            since_us = max(training.opened_us, now_us - LOOK_BACK_US)
+            for block in _in_order(_read_frames(db, sorted(training.worn), since_us=since_us)):
+                guard.note_heard([block.device])
+                guard.note_rows(block.device, block.schema, block.rows, last_us=block.last_us)
+
+
+def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[_Frame]:
+    """Return the blocks of values that arrived since a moment."""
+    block = table_of(Block).c
+    statement = (
+        sa.select(block.device, block.received_us, block.payload)
+        .where(
+            block.device.in_(devices),
+            block.received_us >= since_us,
+            block.schema.in_([int(schema) for schema in GUARDED_SCHEMAS]),
+        )
+        .order_by(block.received_us.desc(), block.sequence.desc())
+        .limit(BLOCKS_MAX)
+    )
+    stored = db.connection().execute(statement).all()
+    frames = []
+    for group in decode_frames([payload for _, _, payload in stored]).groups:
+        for index, header, rows in zip(group.index.tolist(), group.headers, group.rows, strict=True):
+            device, received_us, _ = stored[index]
+            if rows.size:
+                frames.append(
+                    _Frame(
+                        device=device,
+                        boot=int(header["boot"]),
+                        schema=group.schema,
+                        is_backfill=bool(header["flags"] & FLAG_BACKFILL),
+                        end_device_us=int(header["t0_us"]) + int(rows["delta_us"][-1]),
+                        received_us=received_us,
+                        rows=rows,
+                    )
+                )
+    return frames
+
+
+def _in_order(frames: Sequence[_Frame]) -> list[_Stored]:
+    """Return blocks in the order of their time: live ones when they came, backfilled ones between them.
+
+    How far two clocks are apart is what the quickest block says; backfilled ones came late.
+    """
+    apart_us: dict[tuple[str, int], int] = {}
+    for frame in frames:
+        key, its_apart_us = (frame.device, frame.boot), frame.received_us - frame.end_device_us
+        apart_us[key] = min(apart_us.get(key, its_apart_us), its_apart_us)
+    stored = [
+        _Stored(
+            last_us=frame.end_device_us + apart_us[frame.device, frame.boot]
+            if frame.is_backfill
+            else frame.received_us,
+            device=frame.device,
+            schema=frame.schema,
+            rows=frame.rows,
+        )
+        for frame in frames
+    ]
+    return sorted(stored, key=lambda block: block.last_us)
