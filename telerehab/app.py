@@ -50,6 +50,7 @@ from telerehab.api import (
     training_sessions,
 )
 from telerehab.api.dependencies import OWNER, enforce_policy
+from telerehab.api.description import describe_app
 from telerehab.api.guards import BODY_MAX_BYTES, Guards
 from telerehab.api.parts import LiveSessionMaker, WebParts
 from telerehab.api.problems import add_problem_handlers
@@ -156,6 +157,7 @@ def create_app(
     app.include_router(make_pages_router(static_folder))
     app.mount("/assets", make_assets(static_folder))
     require_policies(app)
+    vars(app)["openapi"] = functools.cache(lambda: describe_app(app, app.routes))
     return app
 
 
