@@ -52,7 +52,7 @@ def describe_app(app: FastAPI, routes: list[BaseRoute]) -> dict[str, Any]:
 
 def _describe_problems() -> dict[str, Any]:
     """Return, by status, the refusals that any operation may answer."""
-    codes: dict[int, list[str]] = {}
+    codes: dict[int, list[str]] = {400: ["refused"]}  # the framework's own: a body in which no text can be read
     for kind, status in STATUS_OF.items():
         codes.setdefault(int(status), []).append(CODE_OF[kind])
     return {

@@ -89,6 +89,8 @@ def _try_operation(operation: Any, browsers: Mapping[str, TestClient], ids: list
                     case.path_parameters[name] = known
         arguments = case.as_transport_kwargs(base_url="https://clinic.localhost", headers=WRITE)
         arguments.pop("cookies", None)
+        if isinstance(arguments.get("data"), bytes | str):
+            arguments["content"] = arguments.pop("data")
         response = browsers[who].request(**{key: value for key, value in arguments.items() if value is not None})
         tally[response.status_code] = tally.get(response.status_code, 0) + 1
         case.validate_response(response, excluded_checks=NOT_ASKED)
