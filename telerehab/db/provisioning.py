@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
-from sqlmodel import Session, SQLModel
+from sqlalchemy import ColumnElement, or_
+from sqlmodel import Session, SQLModel, col, select
 
 from devices.topics import is_device_name, shard_name
 from telerehab.auth.device_credentials import BROKER_ROLES, hash_device_password, new_device_password
@@ -27,6 +28,7 @@ from telerehab.db.tables import (
     Patient,
     Tablet,
 )
+from telerehab.errors import ConflictError
 
 LINK_LIFETIME: Final = timedelta(days=1)
 
@@ -76,8 +78,7 @@ def create_account(
     return _added(db, account)
 
 
-def create_patient(
-    db: Session,
+def new_patient(
     *,
     key_ring: KeyRing,
     organisation_id: UUID,
@@ -89,9 +90,10 @@ def create_patient(
     language: str = "da",
     import_id: UUID | None = None,
     created_at: datetime | None = None,
+    patient_id: UUID | None = None,
 ) -> Patient:
-    """Make a patient; what tells who it is lies sealed under a key of its own."""
-    patient_id = uuid4()
+    """Return the row of a new patient, in no transaction yet; what tells who it is lies sealed under its own key."""
+    patient_id = patient_id or uuid4()
     patient = Patient(
         id=patient_id,
         organisation_id=organisation_id,
@@ -107,6 +109,28 @@ def create_patient(
         cpr=cpr,
         telephone=telephone,
         has_protected_address=has_protected_address,
+    )
+    return patient
+
+
+def create_patient(
+    db: Session,
+    *,
+    key_ring: KeyRing,
+    organisation_id: UUID,
+    name: str,
+    birth_date: date | None = None,
+    language: str = "da",
+    created_at: datetime | None = None,
+) -> Patient:
+    """Make a patient; what tells who it is lies sealed under a key of its own."""
+    patient = new_patient(
+        key_ring=key_ring,
+        organisation_id=organisation_id,
+        name=name,
+        birth_date=birth_date,
+        language=language,
+        created_at=created_at,
     )
     return _added(db, patient)
 
@@ -159,12 +183,50 @@ def assign_device(
     body_site: str | None,
     starts_at: datetime,
     ends_at: datetime | None = None,
+    assignment_id: UUID | None = None,
+    created_by: UUID | None = None,
 ) -> Assignment:
-    """Lend a device to a patient during `[starts_at, ends_at)`, to be worn at a site."""
+    """Lend a device to a patient during `[starts_at, ends_at)`, to be worn at a site.
+
+    A device is never with two patients at once, nor two devices at one site of a patient: of several who lend the same
+    one, one at a time goes on (SQLite's writers wait for each other anyhow; on PostgreSQL they wait for the rows).
+
+    Raises
+    ------
+    ConflictError
+        With code `device_lent`, `site_taken` or `interval_empty`.
+    """
+    if ends_at is not None and ends_at <= starts_at:
+        raise ConflictError("it would end before it begins", code="interval_empty")
+    db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+    db.exec(select(Device.name).where(col(Device.name) == device_name).with_for_update()).first()
+    if _is_assigned(db, col(Assignment.device_name) == device_name, starts_at, ends_at):
+        raise ConflictError("the device is lent in this time", code="device_lent")
+    at_site = (col(Assignment.patient_id) == patient_id) & (col(Assignment.body_site) == body_site)
+    if body_site is not None and _is_assigned(db, at_site, starts_at, ends_at):
+        raise ConflictError("another device is worn there in this time", code="site_taken")
     assignment = Assignment(
-        device_name=device_name, patient_id=patient_id, body_site=body_site, starts_at=starts_at, ends_at=ends_at
+        id=assignment_id or uuid4(),
+        device_name=device_name,
+        patient_id=patient_id,
+        body_site=body_site,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        created_by=created_by,
     )
     return _added(db, assignment)
+
+
+def _is_assigned(db: Session, which: ColumnElement[bool], starts_at: datetime, ends_at: datetime | None) -> bool:
+    """Return whether one of these assignments shares a moment with `[starts_at, ends_at)`."""
+    is_later = or_(
+        col(Assignment.ends_at).is_(None),
+        (col(Assignment.ends_at) > starts_at) & (col(Assignment.ends_at) > col(Assignment.starts_at)),
+    )
+    statement = select(Assignment.id).where(which, is_later)
+    if ends_at is not None:
+        statement = statement.where(col(Assignment.starts_at) < ends_at)
+    return db.exec(statement).first() is not None
 
 
 def create_tablet(db: Session, *, patient_id: UUID) -> Tablet:
