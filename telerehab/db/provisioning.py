@@ -188,23 +188,19 @@ def assign_device(
 ) -> Assignment:
     """Lend a device to a patient during `[starts_at, ends_at)`, to be worn at a site.
 
-    A device is never with two patients at once, nor two devices at one site of a patient: of several who lend the same
-    one, one at a time goes on (SQLite's writers wait for each other anyhow; on PostgreSQL they wait for the rows).
+    A device is never with two patients at once: of several who lend the same one, one at a time goes on (SQLite's
+    writers wait for each other anyhow; on PostgreSQL they wait for the device's row).
 
     Raises
     ------
     ConflictError
-        With code `device_lent`, `site_taken` or `interval_empty`.
+        With code `device_lent` or `interval_empty`.
     """
     if ends_at is not None and ends_at <= starts_at:
         raise ConflictError("it would end before it begins", code="interval_empty")
-    db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
     db.exec(select(Device.name).where(col(Device.name) == device_name).with_for_update()).first()
-    if _is_assigned(db, col(Assignment.device_name) == device_name, starts_at, ends_at):
+    if is_assigned(db, col(Assignment.device_name) == device_name, starts_at, ends_at):
         raise ConflictError("the device is lent in this time", code="device_lent")
-    at_site = (col(Assignment.patient_id) == patient_id) & (col(Assignment.body_site) == body_site)
-    if body_site is not None and _is_assigned(db, at_site, starts_at, ends_at):
-        raise ConflictError("another device is worn there in this time", code="site_taken")
     assignment = Assignment(
         id=assignment_id or uuid4(),
         device_name=device_name,
@@ -217,7 +213,7 @@ def assign_device(
     return _added(db, assignment)
 
 
-def _is_assigned(db: Session, which: ColumnElement[bool], starts_at: datetime, ends_at: datetime | None) -> bool:
+def is_assigned(db: Session, which: ColumnElement[bool], starts_at: datetime, ends_at: datetime | None) -> bool:
     """Return whether one of these assignments shares a moment with `[starts_at, ends_at)`."""
     is_later = or_(
         col(Assignment.ends_at).is_(None),
