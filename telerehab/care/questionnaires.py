@@ -189,11 +189,17 @@ def find_definition_faults(definition: Definition) -> Iterator[Fault]:
 
 
 def read_import(said: object) -> Definition:
-    """Return a definition that an organisation imports; raise InvalidContentError with all faults where there are any.
-
-    The licence's holder must be named and the licence confirmed, and the code must not be that of a built-in one.
-    """
+    """Return a definition that an organisation imports, from JSON data; raise InvalidContentError with all faults."""
     definition = read_value(Definition, said)
+    check_import(definition)
+    return definition
+
+
+def check_import(definition: Definition) -> None:
+    """Raise InvalidContentError where a definition cannot be imported.
+
+    It must make sense, name the licence's holder and confirm the licence, and not take the code of a built-in one.
+    """
     faults = [*find_definition_faults(definition)]
     if definition.licence is None:
         faults.append(Fault(at="licence", code="missing"))
@@ -202,7 +208,6 @@ def read_import(said: object) -> Definition:
     if any(definition.code == built_in.code for built_in in built_in_definitions()):
         faults.append(Fault(at="code", code="built_in"))
     refuse(faults)
-    return definition
 
 
 @cache
