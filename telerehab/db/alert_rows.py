@@ -18,7 +18,7 @@ from telerehab.care.safety import Limits, LimitsError, SafetyEvent, alert_id, re
 from telerehab.care.stops import CONFIRMED_BY
 from telerehab.clock import from_us
 from telerehab.db.changes import note_change
-from telerehab.db.tables import Alert, AlertAcknowledgement, Organisation, Patient, PlanVersion, TrainingSession
+from telerehab.db.tables import Alert, AlertAcknowledgement, Organisation, Patient, PlanVersion
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,13 @@ def store_event(
 
 
 def is_open() -> ColumnElement[bool]:
-    """Return the condition that nobody has acknowledged an alert."""
-    return ~exists().where(col(AlertAcknowledgement.alert_id) == col(Alert.id))
+    """Return the condition that nobody has acknowledged an alert, nor taken it back."""
+    return is_not_retracted() & ~exists().where(col(AlertAcknowledgement.alert_id) == col(Alert.id))
+
+
+def is_not_retracted() -> ColumnElement[bool]:
+    """Return the condition that an alert is the patient's: whatever shows alerts asks for it."""
+    return col(Alert.retracted_at).is_(None)
 
 
 def is_standing_stop() -> ColumnElement[bool]:
@@ -84,10 +89,7 @@ def is_standing_stop() -> ColumnElement[bool]:
     confirmed = exists().where(
         col(AlertAcknowledgement.alert_id) == col(Alert.id), col(AlertAcknowledgement.action) == MAY_CONTINUE
     )
-    retracted = exists().where(
-        col(TrainingSession.id) == col(Alert.training_session_id), col(TrainingSession.retracted_at).is_not(None)
-    )
-    return col(Alert.is_stop) & ~confirmed & ~retracted
+    return col(Alert.is_stop) & ~confirmed & is_not_retracted()
 
 
 def read_limits_in_force(db: Session, trained_by: Mapping[UUID, UUID | None], *, now: datetime) -> dict[UUID, Limits]:

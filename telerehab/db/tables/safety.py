@@ -43,6 +43,8 @@ class Alert(Table, table=True):
     found_at: datetime = moment(index=True)
     found_by: str
     """The role: `ingest`, `web`."""
+    retracted_at: datetime | None = maybe_moment()
+    """What it was found in was entered for the wrong patient: it is shown nowhere and stops nobody."""
     data: dict[str, Any] = json_object()
 
 

@@ -41,8 +41,10 @@ class TrainingSession(Table, table=True):
     target_low_deg: float | None = None
     target_high_deg: float | None = None
     target_repetitions: int | None = None
+    exercise_since: datetime | None = maybe_moment()
+    """Since when exercise and side are these; None: since it was opened."""
     training_set_id: uuid.UUID | None = None
-    """The set that is trained now."""
+    """The set that was started last."""
     opened_at: datetime = moment(index=True)
     opened_by: uuid.UUID
     """The account, the tablet or the helper; the device's kit where a device opened it."""

@@ -952,6 +952,7 @@ def _upgrade_main() -> None:
         sa.Column("target_low_deg", sa.Float(), nullable=True),
         sa.Column("target_high_deg", sa.Float(), nullable=True),
         sa.Column("target_repetitions", sa.Integer(), nullable=True),
+        sa.Column("exercise_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("training_set_id", sa.Uuid(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("opened_by", sa.Uuid(), nullable=False),
@@ -991,6 +992,7 @@ def _upgrade_main() -> None:
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("found_by", sa.String(), nullable=False),
+        sa.Column("retracted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["organisation_id"], ["organisation.id"], name=op.f("fk_alert_organisation_id_organisation")
