@@ -56,6 +56,8 @@ class Account(Table, table=True):
     role: str = "therapist"
     language: str = "da"
     totp_secret_sealed: bytes | None = maybe_sealed()
+    totp_pending_sealed: bytes | None = maybe_sealed()
+    """Shown, but no code of it was confirmed yet."""
     totp_last_step: int | None = None
     """The time step of the last code that was accepted: a code counts once."""
     disabled_at: datetime | None = maybe_moment()

@@ -95,6 +95,7 @@ def _upgrade_main() -> None:
         sa.Column("role", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("totp_secret_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("totp_pending_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("totp_last_step", sa.Integer(), nullable=True),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("role IN ('therapist', 'team_manager', 'admin', 'auditor')", name=op.f("ck_account_role")),
