@@ -110,7 +110,11 @@ def test_H12_a_devices_clock_that_jumps_or_begins_anew_changes_nothing() -> None
 def test_a_low_saturation_and_a_hint_of_a_fall_are_found() -> None:
     house = House([], [judged()])
     feed(house, Strap(name="heart-2", schema=SPO2), [97] * 3 + [89] * 12)
-    house.send(Strap(name="heart-1", schema=EVENTS).raw([3, 2, 9], at_us=house.now_us))
+    events = Strap(name="heart-1", schema=EVENTS)
+    house.send(events.raw([0, 1, 3, 4, 9, 65535], at_us=house.now_us))
+    house.run(1.05)
+    assert len(found_in(house)) == 1
+    house.send(events.raw([3, 2, 9], at_us=house.now_us))
     house.run(0.05)
     assert [each.event.cause for each in found_in(house)] == [Cause.SPO2_LOW, Cause.FALL_HINT]
 
@@ -119,7 +123,9 @@ def test_a_sensor_that_falls_silent_is_found_and_one_that_never_spoke_is_not() -
     house = House(knee(), [judged()])
     house.run(3)
     house.sensors[1].is_delayed = True
-    house.run(28)
+    house.run(14)
+    house.follow([judged()])  # as every two seconds: it stands as it was
+    house.run(14)
     assert found_in(house) == []
     house.run(4)
     (found,) = found_in(house)
