@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from telerehab.api.headers import security_headers
 from telerehab.api.private_log import without_values
+from telerehab.care.reading import name_place
 from telerehab.errors import (
     ConflictError,
     CrossSiteError,
@@ -75,7 +76,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 FAULTS_MAX: Final = 20
 """Faults that an answer names: one request may hold thousands."""
 _POLICY_VIOLATION: Final = 1008
-_UNKNOWN_FIELD: Final = "extra_forbidden"
 
 
 def problem_response(
@@ -141,9 +141,8 @@ async def _when_invalid(_request: Request, error: Exception) -> Response:
 
 
 def _describe_fault(fault: Mapping[str, Any]) -> dict[str, str]:
-    """Return where a fault is and of what kind; a field that nobody knows has a name that was sent."""
-    places = fault["loc"][:-1] if fault["type"] == _UNKNOWN_FIELD else fault["loc"]
-    return {"at": ".".join(str(place) for place in places), "kind": fault["type"]}
+    """Return where a fault is and of what kind."""
+    return {"at": name_place(fault), "kind": fault["type"]}
 
 
 async def _when_http(_request: Request, error: Exception) -> Response:

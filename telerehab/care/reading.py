@@ -42,7 +42,6 @@ _DAY_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1)), BeforeValidator(_only_a_day)]
 """A calendar day of the place where the patient lives."""
 FAULTS_MAX: Final = 50
-_NAME_CHARACTERS_MAX: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +97,14 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 
 def _fault_of(detail: Mapping[str, Any]) -> Fault:
-    """Return where a fault is; a field that nobody knows has a name that was sent, which is not repeated."""
-    kind = str(detail["type"])
-    places = detail["loc"][:-1] if kind == "unexpected_keyword_argument" else detail["loc"]
-    return Fault(at=".".join(str(place)[:_NAME_CHARACTERS_MAX] for place in places), code=kind)
+    return Fault(at=name_place(detail), code=str(detail["type"]))
+
+
+def name_place(detail: Mapping[str, Any]) -> str:
+    """Return where one of pydantic's errors is. A name that was sent and that we do not know is not repeated."""
+    places = detail["loc"][:-1] if detail["type"] in _UNKNOWN_FIELD else detail["loc"]
+    return ".".join(str(place) if _OUR_NAME.fullmatch(str(place)) else "?" for place in places)
+
+
+_UNKNOWN_FIELD: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+_OUR_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}|\d{1,5}")
