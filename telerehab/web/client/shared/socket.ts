@@ -28,6 +28,8 @@ export interface SocketHandlers {
   onJoined(first: boolean): void;
   /** The server refused the seat and will go on refusing it. */
   onRefused(code: string): void;
+  /** Rows of a table that this login may see have changed: read them again. */
+  onChanged?(table: string): void;
 }
 
 /** What the socket needs from the world; in tests all of it is handed in. */
@@ -218,6 +220,9 @@ export class LiveSocket {
       }
       case "quality":
         this.handlers.onQuality(message as unknown as Quality);
+        break;
+      case "changed":
+        this.handlers.onChanged?.(String(message["table"]));
         break;
       case "bye":
         this.close();
