@@ -16,7 +16,6 @@ from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.reader import Reader
 from telerehab.care.plans import content_hash, read_plan_content
 from telerehab.clock import utc_now
-from telerehab.db import provisioning
 from telerehab.db.engine import reading, writing
 from telerehab.db.repositories.plans import PlanRepository
 from telerehab.db.tables import Helper, HelperGrant, PlanVersion, TrainingPause, TrainingSession, TrainingSet
@@ -184,7 +183,7 @@ def test_the_same_version_sent_twice_is_written_once(world: World, therapist: Te
 
 def test_of_therapists_who_write_at_the_same_time_exactly_one_wins(world: World, path: str) -> None:
     n_writers = 4
-    browsers = [world.logged_in(_link(world)) for _ in range(n_writers)]
+    browsers = [world.as_staff("therapist") for _ in range(n_writers)]
     with ThreadPoolExecutor(n_writers) as pool:
         for based_on in range(5):
             start = threading.Barrier(n_writers)
@@ -200,15 +199,6 @@ def test_of_therapists_who_write_at_the_same_time_exactly_one_wins(world: World,
 
     numbers = [one["number"] for one in browsers[0].get(f"{path}/plan-versions").json()]
     assert numbers == [5, 4, 3, 2, 1]
-
-
-def _link(world: World) -> str:
-    """Return one more one-time link of the therapist here."""
-    with writing(world.database.main, owner="web") as db:
-        link = provisioning.create_one_time_link(
-            db, now=utc_now(world.clock), account_id=world.here.therapist_id, is_full=True
-        )
-    return link.token
 
 
 def test_what_makes_no_sense_is_named(world: World, therapist: TestClient, path: str) -> None:
