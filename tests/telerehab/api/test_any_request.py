@@ -16,7 +16,8 @@ from tests.telerehab.api.world import World, training
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
 EXAMPLES_PER_OPERATION: Final = {"get": 15, "post": 60, "put": 60, "delete": 15, "patch": 40}
-ANSWER_MAX_BYTES: Final = 32_768
+ANSWER_MAX_BYTES: Final = 65_536
+"""The exercise library with its figures is the longest answer there is."""
 
 Operation = tuple[str, str, Mapping[str, Any] | None]
 
