@@ -82,6 +82,9 @@ class SelfReport(Table, table=True):
     reported_by: uuid.UUID
     """The tablet, the helper or the account."""
     at: datetime = moment(index=True)
+    """By the tablet's clock, never after it came."""
+    received_at: datetime | None = maybe_moment()
+    """When it came: that decides in which order reports are judged. None: as soon as it was said."""
     retracted_at: datetime | None = maybe_moment()
 
 

@@ -1137,6 +1137,7 @@ def _upgrade_main() -> None:
         sa.Column("phase", sa.String(), nullable=False),
         sa.Column("reported_by", sa.Uuid(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retracted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('pain', 'effort', 'stop')", name=op.f("ck_self_report_kind")),
         sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_self_report_patient_id_patient")),
