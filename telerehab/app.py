@@ -197,6 +197,7 @@ async def _open_parts(
             database,
             clock=clock,
             passwords=passwords,
+            key_ring=key_ring,
             code_key=pairing_code_key,
             announce_ended=functools.partial(_tell_of_ended_login, changes, fanout),
         )
@@ -205,6 +206,7 @@ async def _open_parts(
             clock=clock,
             database=database,
             login_desk=login_desk,
+            passwords=passwords,
             pairing_code_key=pairing_code_key,
             key_ring=key_ring,
             changes=changes,

@@ -9,9 +9,13 @@ from sqlmodel import Session
 from starlette.requests import HTTPConnection
 
 from telerehab.api.parts import WebParts, parts_of
+from telerehab.auth.activity import is_use
+from telerehab.auth.browsers import describe_browser
 from telerehab.auth.cookies import login_token
 from telerehab.auth.key_ring import KeyRing
-from telerehab.auth.logins import LoginDesk, resolve_login
+from telerehab.auth.login_rows import SEEN_INTERVAL, resolve_login
+from telerehab.auth.logins import LoginDesk, Visit
+from telerehab.auth.passkeys import Site
 from telerehab.auth.policies import policy_of
 from telerehab.auth.reader import Reader
 from telerehab.clock import utc_now
@@ -61,18 +65,24 @@ def get_reader(parts: Parts, token: Token, now: Now) -> Reader | None:
 MaybeReader = Annotated[Reader | None, Depends(get_reader)]
 
 
-def enforce_policy(connection: HTTPConnection, reader: MaybeReader) -> None:
+def enforce_policy(connection: HTTPConnection, reader: MaybeReader, token: Token, now: Now, parts: Parts) -> None:
     """Apply the policy that the endpoint declares; runs before everything else of every route and channel.
+
+    A request that somebody made, not a page by itself, keeps the login from being idle.
 
     Raises
     ------
-    NotLoggedInError, NotAllowedError
+    NotLoggedInError, NotAllowedError, SecondFactorError
         The policy does not let this reader in.
     """
     policy = policy_of(connection.scope.get("endpoint"))
     if policy is None:
         raise MissingPolicyError(f"no policy for {connection.scope['path']}")
     policy.check(reader)
+    if reader is None or token is None or reader.seen_at is None or now - reader.seen_at < SEEN_INTERVAL:
+        return
+    if is_use(connection.scope.get("method"), connection.scope["path"]):
+        parts.login_desk.note_use(token)
 
 
 def get_current_reader(reader: MaybeReader) -> Reader:
@@ -102,6 +112,27 @@ def get_writing_db(parts: Parts, _reader: CurrentReader) -> Iterator[Session]:
 # `scope="function"`: by default what follows `yield` runs after the answer, and a failed commit would answer 200.
 ReadingDb = Annotated[Session, Depends(get_reading_db, scope="function")]
 WritingDb = Annotated[Session, Depends(get_writing_db, scope="function")]
+
+
+def get_site(connection: HTTPConnection) -> Site:
+    """Return under which name the browser sees us; the guards have checked that it is ours."""
+    host = connection.headers.get("host", "")
+    return Site(host_name=connection.url.hostname or "", origin=f"{connection.url.scheme}://{host}")
+
+
+CurrentSite = Annotated[Site, Depends(get_site)]
+
+
+def get_visit(connection: HTTPConnection, token: Token) -> Visit:
+    """Return the browser that wants to come in."""
+    return Visit(
+        address=connection.client.host if connection.client is not None else "",
+        browser=describe_browser(connection.headers.get("user-agent")),
+        token=token,
+    )
+
+
+CurrentVisit = Annotated[Visit, Depends(get_visit)]
 
 
 def get_login_desk(parts: Parts) -> LoginDesk:

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from telerehab.api.shared_look import SharedLook
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import LoginDesk
+from telerehab.auth.passwords import Passwords
 from telerehab.clock import Clock
 from telerehab.db.changes import Changes
 from telerehab.db.engine import Database
@@ -42,6 +43,7 @@ class WebParts:
     clock: Clock
     database: Database
     login_desk: LoginDesk
+    passwords: Passwords
     pairing_code_key: bytes
     key_ring: KeyRing
     changes: Changes

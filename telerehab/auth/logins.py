@@ -1,71 +1,77 @@
-"""Logging in and out: by password, by one-time link, by the six digits that pair a tablet.
+"""Logging in and out: by password and second factor, by passkey, by one-time link, by the digits that pair a tablet.
 
-Every way in makes a new login with a new token and ends the one that the browser had before. The answers to a wrong
-password, link or code never say what was wrong with it.
+Every way in makes a new login with a new token and ends the one that the browser had before. A password, or a link of
+a member of staff, is the first of two steps: such a login may give, or set up, a second factor, and nothing else. The
+answers to what is wrong never say what was wrong with it.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, cast
+from typing import Any, Final
 from uuid import UUID
 
 from sqlmodel import Session, col, select, update
 
+from telerehab.auth import passkeys
+from telerehab.auth.challenges import keep_challenge
+from telerehab.auth.factors import DONE, Step, accept_code, accept_passkey, step_after_first_factor
+from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.limits import AttemptLimit
+from telerehab.auth.login_rows import (
+    LIMITS,
+    Face,
+    NewLogin,
+    end_login,
+    face_of,
+    make_full,
+    note_use,
+    open_login,
+    rotate_if_due,
+)
+from telerehab.auth.passkeys import Site
 from telerehab.auth.passwords import Passwords
-from telerehab.auth.reader import Reader, ReaderRole
-from telerehab.auth.tokens import hash_code, hash_token, is_code, is_token, new_token
+from telerehab.auth.reader import Reader
+from telerehab.auth.tokens import hash_code, hash_token, is_code, is_token
 from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import Database, reading, writing
-from telerehab.db.tables import Account, Login, OneTimeLink, Patient, Tablet, TabletPairingCode
+from telerehab.db.tables import Account, Helper, OneTimeLink, Tablet, TabletPairingCode
 from telerehab.errors import LoginFailedError
 
-STAFF_LOGIN_LIFETIME: Final = timedelta(hours=12)
-TABLET_LOGIN_LIFETIME: Final = timedelta(days=365)
 PAIRING_CODE_LIFETIME: Final = timedelta(minutes=10)
 PAIRING_CODE_ATTEMPTS_MAX: Final = 1_000
 """Wrong codes, from anywhere, after which an open code is void: at most one in a thousand is guessed."""
-SEEN_INTERVAL: Final = timedelta(minutes=1)
-
-Face = Literal["therapist", "patient"]
+LOG_IN: Final = "log_in"
+"""The purpose of a challenge that logs somebody in."""
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
-class OpenedLogin:
-    """A login just made; the token is shown this once."""
+class Visit:
+    """The browser that wants to come in."""
 
-    token: str
+    address: str
+    browser: str
+    """In coarse words."""
+    token: str | None = None
+    """Of the login that it has; a new one replaces it."""
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class Entered:
+    """A login with a new token, the pages that it is for, and what is still to be done."""
+
+    login: NewLogin
     face: Face
-    lifetime_s: int
+    step: Step = DONE
 
 
-def resolve_login(db: Session, token: str, now: datetime) -> Reader | None:
-    """Return who holds a login token; None when it is unknown, has ended, or its tablet is revoked."""
-    if not is_token(token):
-        return None
-    row = db.exec(
-        select(Login, Account, Tablet, Patient)
-        .join(Account, col(Account.id) == col(Login.account_id), isouter=True)
-        .join(Tablet, col(Tablet.id) == col(Login.tablet_id), isouter=True)
-        .join(Patient, col(Patient.id) == col(Tablet.patient_id), isouter=True)
-        .where(col(Login.token_hash) == hash_token(token))
-    ).first()
-    return None if row is None else _reader_of(*row, now=now)
+@dataclass(kw_only=True, frozen=True, slots=True)
+class AskedPasskey:
+    """A challenge to a browser."""
 
-
-async def find_reader(database: Database, token: str | None, clock: Clock) -> Reader | None:
-    """Return who holds a login token, without blocking the event loop; for the WebSocket's start and its re-checks."""
-    if token is None:
-        return None
-
-    def look_up() -> Reader | None:
-        with reading(database.main) as db:
-            return resolve_login(db, token, utc_now(clock))
-
-    return await asyncio.to_thread(look_up)
+    challenge_id: UUID
+    options: dict[str, Any]
 
 
 class LoginDesk:
@@ -85,70 +91,149 @@ class LoginDesk:
         *,
         clock: Clock,
         passwords: Passwords,
+        key_ring: KeyRing,
         code_key: bytes,
         announce_ended: Callable[[UUID], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
+        self._key_ring = key_ring
         self._code_key = code_key
         self._announce_ended = announce_ended
         # Keyed by address *and* what was tried: whoever guesses at an account locks it for nobody but himself.
         self._password_limit = AttemptLimit(burst=5, refill_s=12, clock=clock)
+        self._totp_limit = AttemptLimit(burst=5, refill_s=60, clock=clock)
         # Whoever tries account after account: each attempt costs us a hash. A whole clinic may share an address.
         self._address_limit = AttemptLimit(burst=50, refill_s=2, clock=clock)
+        self._challenge_limit = AttemptLimit(burst=50, refill_s=2, clock=clock)
         self._code_limit = AttemptLimit(burst=10, refill_s=30, clock=clock)
 
-    def log_in(self, *, email: str, password: str, address: str, replaced_token: str | None) -> OpenedLogin:
-        """Log a member of staff in by password.
+    def log_in(self, *, email: str, password: str, visit: Visit) -> Entered:
+        """Take a password: the first step of a member of staff.
 
         Raises
         ------
         LoginFailedError
-            There is no such account, it has no password, or the password is another.
+            There is no such account, it has no password or is disabled, or the password is another.
         TooManyAttemptsError
             This address has tried this account, or accounts, too often.
         """
         email = email.strip().lower()
-        attempt_key = hashlib.sha256(f"{address}\0{email}".encode()).hexdigest()
+        attempt_key = _attempt_key(visit.address, email)
         self._password_limit.spend(attempt_key)
-        self._address_limit.spend(address)
+        self._address_limit.spend(visit.address)
         with reading(self._database.main) as db:
             account = db.exec(select(Account).where(col(Account.email) == email)).first()
         password_hash = account.password_hash if account is not None else None
-        if not self._passwords.is_right(password, password_hash) or account is None:  # outside any transaction: slow
+        is_right = self._passwords.is_right(password, password_hash)  # outside any transaction: slow
+        if not is_right or account is None or account.disabled_at is not None:
             raise LoginFailedError("wrong e-mail or password")
         self._password_limit.forgive(attempt_key)
-        now = utc_now(self._clock)
         with writing(self._database.main, owner="web") as db:
-            ended = _end_login(db, replaced_token, now=now)
-            opened = _open_login(db, account_id=account.id, tablet_id=None, now=now)
+            ended = end_login(db, visit.token, now=self._now())
+            entered = self._enter_as_staff(db, account, visit, is_full=False)
         self._tell(ended)
-        return opened
+        return entered
 
-    def enter(self, *, link_token: str, replaced_token: str | None) -> OpenedLogin:
-        """Log a browser in by a one-time link.
+    def give_totp(self, *, reader: Reader, code: str, visit: Visit) -> Entered:
+        """Take the code of an authenticator app: the second step of a member of staff.
 
         Raises
         ------
         LoginFailedError
-            The link is unknown, has been used or has expired.
+            The code is wrong or was used before, or the account has no app.
+        TooManyAttemptsError
+            This address has tried too many codes for this account.
+        """
+        attempt_key = _attempt_key(visit.address, str(reader.account_id))
+        self._totp_limit.spend(attempt_key)
+        now = self._now()
+        with writing(self._database.main, owner="web") as db:
+            account = None if reader.account_id is None else db.get(Account, reader.account_id)
+            is_right = account is not None and accept_code(db, account, code, key_ring=self._key_ring, now=now)
+            if is_right:
+                login = make_full(db, reader.login_id, now)
+        if not is_right:
+            raise LoginFailedError("the code is not valid")
+        self._totp_limit.forgive(attempt_key)
+        return Entered(login=login, face=face_of(reader.role))
+
+    def ask_for_passkey(self, *, site: Site, visit: Visit) -> AskedPasskey:
+        """Put a challenge to a browser, whoever sits there.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            This address has asked too often.
+        """
+        self._challenge_limit.spend(visit.address)
+        question = passkeys.ask_for_any(site)
+        with writing(self._database.main, owner="web") as db:
+            challenge_id = keep_challenge(db, question.challenge, purpose=LOG_IN, now=self._now())
+        return AskedPasskey(challenge_id=challenge_id, options=question.options)
+
+    def log_in_by_passkey(self, *, challenge_id: UUID, credential: dict[str, Any], site: Site, visit: Visit) -> Entered:
+        """Log a member of staff or a helper in by a passkey, which is both factors at once.
+
+        Raises
+        ------
+        LoginFailedError
+            The challenge or the passkey is not known or not good any more, or its holder is disabled.
+        TooManyAttemptsError
+            This address has tried too often.
+        """
+        self._address_limit.spend(visit.address)
+        now = self._now()
+        with writing(self._database.main, owner="web") as db:
+            passkey = accept_passkey(db, challenge_id, credential, purpose=LOG_IN, site=site, now=now)
+            account = None if passkey.account_id is None else db.get(Account, passkey.account_id)
+            helper = None if passkey.helper_id is None else db.get(Helper, passkey.helper_id)
+            ended = end_login(db, visit.token, now=now)
+            if account is not None and account.disabled_at is None:
+                entered = self._enter_as_staff(db, account, visit, is_full=True)
+            elif helper is not None and helper.disabled_at is None:
+                login = open_login(db, helper_id=helper.id, browser=visit.browser, now=now)
+                entered = Entered(login=login, face="helper")
+            else:
+                raise LoginFailedError("the passkey is not known")
+        self._tell(ended)
+        return entered
+
+    def enter(self, *, link_token: str, visit: Visit) -> Entered:
+        """Let a browser in by a one-time link: a tablet is in, a member of staff has the second step before them.
+
+        Raises
+        ------
+        LoginFailedError
+            The link is unknown, has been used or has expired, or its account is disabled.
         """
         if not is_token(link_token):
             raise LoginFailedError("the link is not valid any more")
-        now = utc_now(self._clock)
+        now = self._now()
         with writing(self._database.main, owner="web") as db:
             link = db.exec(select(OneTimeLink).where(col(OneTimeLink.token_hash) == hash_token(link_token))).first()
-            if link is None or not _use_once(db, link, now=now):
+            if link is None or not self._use_once(db, link):
                 raise LoginFailedError("the link is not valid any more")
-            if link.tablet_id is not None:
-                _mark_paired(db, link.tablet_id, now=now)
-            ended = _end_login(db, replaced_token, now=now)
-            opened = _open_login(db, account_id=link.account_id, tablet_id=link.tablet_id, now=now)
+            ended = end_login(db, visit.token, now=now)
+            if link.account_id is not None:
+                account = db.get_one(Account, link.account_id)
+                if account.disabled_at is not None:
+                    raise LoginFailedError("the link is not valid any more")
+                entered = self._enter_as_staff(db, account, visit, is_full=link.is_full)
+                if link.is_full:  # a demonstration's link is used up, and there is no other way back in
+                    note_use(db, entered.login.token, now + LIMITS["staff"].absolute)
+            else:
+                tablet = None if link.tablet_id is None else db.get(Tablet, link.tablet_id)
+                if tablet is None or tablet.revoked_at is not None:
+                    raise LoginFailedError("the link is not valid any more")
+                tablet.paired_at = tablet.paired_at or now
+                login = open_login(db, tablet_id=tablet.id, browser=visit.browser, now=now)
+                entered = Entered(login=login, face="patient")
         self._tell(ended)
-        return opened
+        return entered
 
-    def pair_tablet(self, *, code: str, address: str, replaced_token: str | None) -> OpenedLogin:
+    def pair_tablet(self, *, code: str, visit: Visit) -> Entered:
         """Make this browser the tablet of the patient for whom the six digits were made.
 
         Raises
@@ -158,45 +243,57 @@ class LoginDesk:
         TooManyAttemptsError
             This address has tried too many codes.
         """
-        self._code_limit.spend(address)
-        now = utc_now(self._clock)
-        is_right = False
+        self._code_limit.spend(visit.address)
+        now = self._now()
+        entered: Entered | None = None
         ended: UUID | None = None
         with writing(self._database.main, owner="web") as db:
-            row = self._open_code(db, code, now=now)
+            row = self._open_code(db, code)
             if row is None:
-                _count_wrong_guess(db, now=now)  # committed: the refusal is raised behind the transaction
-            else:
-                is_right = _use_once(db, row, now=now)
-            if is_right and row is not None:
+                self._count_wrong_guess(db)  # committed: the refusal is raised behind the transaction
+            elif self._use_once(db, row):
                 tablet = Tablet(patient_id=row.patient_id, paired_at=now)
                 db.add(tablet)
                 db.flush()
-                ended = _end_login(db, replaced_token, now=now)
-                opened = _open_login(db, account_id=None, tablet_id=tablet.id, now=now)
-        if not is_right:
+                ended = end_login(db, visit.token, now=now)
+                login = open_login(db, tablet_id=tablet.id, browser=visit.browser, now=now)
+                entered = Entered(login=login, face="patient")
+        if entered is None:
             raise LoginFailedError("the code is not valid")
-        self._code_limit.forgive(address)
+        self._code_limit.forgive(visit.address)
         self._tell(ended)
-        return opened
+        return entered
 
     def log_out(self, token: str) -> None:
         """End a login; one that has ended already stays so."""
         with writing(self._database.main, owner="web") as db:
-            ended = _end_login(db, token, now=utc_now(self._clock))
+            ended = end_login(db, token, now=self._now())
         self._tell(ended)
 
-    def note_seen(self, login_id: UUID) -> None:
-        """Write down that a login is in use, at most once in `SEEN_INTERVAL`."""
-        now = utc_now(self._clock)
+    def step_of(self, reader: Reader) -> Step:
+        """Return what is still to be done in a login."""
+        if reader.is_full or reader.account_id is None:
+            return DONE
         with reading(self._database.main) as db:
-            last_seen_at = db.exec(select(Login.last_seen_at).where(col(Login.id) == login_id)).first()
-        if last_seen_at is None or now - last_seen_at < SEEN_INTERVAL:
-            return
-        with writing(self._database.main, owner="web") as db:
-            db.exec(update(Login).where(col(Login.id) == login_id).values(last_seen_at=now))
+            return step_after_first_factor(db, db.get_one(Account, reader.account_id))
 
-    def _open_code(self, db: Session, code: str, *, now: datetime) -> TabletPairingCode | None:
+    def note_use(self, token: str) -> None:
+        """Write down that a login is in use."""
+        with writing(self._database.main, owner="web") as db:
+            note_use(db, token, self._now())
+
+    def renew(self, token: str) -> NewLogin | None:
+        """Give a tablet's login a new token where that is due."""
+        with writing(self._database.main, owner="web") as db:
+            return rotate_if_due(db, token, self._now())
+
+    def _enter_as_staff(self, db: Session, account: Account, visit: Visit, *, is_full: bool) -> Entered:
+        """Open a login of an account; without its second factor it leads to that and nowhere else."""
+        login = open_login(db, account_id=account.id, is_full=is_full, browser=visit.browser, now=self._now())
+        step = DONE if is_full else step_after_first_factor(db, account)
+        return Entered(login=login, face="therapist" if account.role == "therapist" else "office", step=step)
+
+    def _open_code(self, db: Session, code: str) -> TabletPairingCode | None:
         """Return the open code with these digits."""
         if not is_code(code):
             return None
@@ -204,110 +301,41 @@ class LoginDesk:
             select(TabletPairingCode).where(
                 col(TabletPairingCode.code_hash) == hash_code(code, key=self._code_key),
                 col(TabletPairingCode.used_at).is_(None),
-                col(TabletPairingCode.expires_at) > now,
+                col(TabletPairingCode.expires_at) > self._now(),
                 col(TabletPairingCode.attempts) < PAIRING_CODE_ATTEMPTS_MAX,
             )
         ).first()
+
+    def _use_once(self, db: Session, row: OneTimeLink | TabletPairingCode) -> bool:
+        """Mark a link or code as used; False where somebody else has been first or it has expired.
+
+        One conditional statement decides, so that of two browsers at once only one gets in, on PostgreSQL too.
+        """
+        table, now = type(row), self._now()
+        statement = (
+            update(table)
+            .where(col(table.id) == row.id, col(table.used_at).is_(None), col(table.expires_at) > now)
+            .values(used_at=now)
+        )
+        return db.exec(statement).rowcount == 1
+
+    def _count_wrong_guess(self, db: Session) -> None:
+        """Count a wrong code against every open one: it could have been any of them."""
+        db.exec(
+            update(TabletPairingCode)
+            .where(col(TabletPairingCode.used_at).is_(None), col(TabletPairingCode.expires_at) > self._now())
+            .values(attempts=TabletPairingCode.attempts + 1)
+        )
 
     def _tell(self, ended_login_id: UUID | None) -> None:
         """Announce that a login ended, if one did."""
         if ended_login_id is not None:
             self._announce_ended(ended_login_id)
 
-
-def _reader_of(
-    login: Login, account: Account | None, tablet: Tablet | None, patient: Patient | None, *, now: datetime
-) -> Reader | None:
-    """Return whom a login's rows stand for, None where it has ended."""
-    if login.revoked_at is not None or login.expires_at <= now:
-        return None
-    if account is not None:
-        if account.disabled_at is not None:
-            return None
-        return Reader(
-            login_id=login.id,
-            role=cast(ReaderRole, account.role),  # a constraint of the table holds it to the roles of staff
-            organisation_id=account.organisation_id,
-            account_id=account.id,
-            language=account.language,
-            is_full=login.assurance == "full",
-        )
-    if tablet is None or patient is None or tablet.revoked_at is not None:
-        return None
-    return Reader(
-        login_id=login.id,
-        role="tablet",
-        organisation_id=patient.organisation_id,
-        tablet_id=tablet.id,
-        patient_id=patient.id,
-        language=patient.language,
-    )
+    def _now(self) -> datetime:
+        return utc_now(self._clock)
 
 
-def _open_login(db: Session, *, account_id: UUID | None, tablet_id: UUID | None, now: datetime) -> OpenedLogin:
-    """Write a new login."""
-    token = new_token()
-    lifetime = STAFF_LOGIN_LIFETIME if account_id is not None else TABLET_LOGIN_LIFETIME
-    db.add(
-        Login(
-            token_hash=hash_token(token),
-            account_id=account_id,
-            tablet_id=tablet_id,
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now + lifetime,
-        )
-    )
-    face: Face = "therapist" if account_id is not None else "patient"
-    return OpenedLogin(token=token, face=face, lifetime_s=int(lifetime.total_seconds()))
-
-
-def _end_login(db: Session, token: str | None, *, now: datetime) -> UUID | None:
-    """Revoke a login; return its id, None where there was none to revoke."""
-    if token is None:
-        return None
-    login = db.exec(
-        select(Login).where(col(Login.token_hash) == hash_token(token), col(Login.revoked_at).is_(None))
-    ).first()
-    if login is None:
-        return None
-    login.revoked_at = now
-    return login.id
-
-
-def _use_once(db: Session, row: OneTimeLink | TabletPairingCode, *, now: datetime) -> bool:
-    """Mark a link or code as used; False where somebody else has been first or it has expired.
-
-    One conditional statement decides, so that of two browsers at once only one gets in, on PostgreSQL too.
-    """
-    table = type(row)
-    statement = (
-        update(table)
-        .where(col(table.id) == row.id, col(table.used_at).is_(None), col(table.expires_at) > now)
-        .values(used_at=now)
-    )
-    return db.exec(statement).rowcount == 1
-
-
-def _mark_paired(db: Session, tablet_id: UUID, *, now: datetime) -> None:
-    """Write down when a tablet was first made known; a revoked tablet stays outside.
-
-    Raises
-    ------
-    LoginFailedError
-        The tablet is revoked.
-    """
-    tablet = db.get(Tablet, tablet_id)
-    if tablet is None or tablet.revoked_at is not None:
-        raise LoginFailedError("the link is not valid any more")
-    if tablet.paired_at is None:
-        tablet.paired_at = now
-
-
-def _count_wrong_guess(db: Session, *, now: datetime) -> None:
-    """Count a wrong code against every open one: it could have been any of them."""
-    db.exec(
-        update(TabletPairingCode)
-        .where(col(TabletPairingCode.used_at).is_(None), col(TabletPairingCode.expires_at) > now)
-        .values(attempts=TabletPairingCode.attempts + 1)
-    )
+def _attempt_key(address: str, what: str) -> str:
+    """Return the key of attempts at one thing from one address; it tells neither."""
+    return hashlib.sha256(f"{address}\0{what}".encode()).hexdigest()

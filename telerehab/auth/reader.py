@@ -1,6 +1,7 @@
 """Who reads: a browser that has logged in, as a value."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, get_args
 from uuid import UUID
 
@@ -25,6 +26,8 @@ class Reader:
     language: str = "da"
     is_full: bool = True
     """False: only the first factor was given."""
+    seen_at: datetime | None = None
+    """When the login was last used, as written down."""
 
     @property
     def holder_id(self) -> UUID:

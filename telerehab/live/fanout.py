@@ -28,7 +28,7 @@ from sessions.live_session import RUNNING, LiveSessionState
 from sessions.live_view import Quality, find_participant, may_read_event, quality_for, view_for
 from sessions.participant import LINK_LOST_S, SEATED
 from telerehab.auth.key_ring import KeyRing
-from telerehab.auth.logins import resolve_login
+from telerehab.auth.login_rows import resolve_login
 from telerehab.auth.reader import Reader
 from telerehab.clock import Clock, from_us, utc_now
 from telerehab.db.engine import Database, reading
