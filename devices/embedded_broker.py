@@ -43,7 +43,15 @@ READABLE: Final[dict[Role, tuple[str, ...]]] = {
 
 WRITABLE: Final[dict[Role, tuple[str, ...]]] = {
     "device": ("rt/1/+/{name}/+", "bf/1/+/{name}/+", "dev/1/{name}/meta", "dev/1/{name}/state", "clk/1/{name}"),
-    "ingest": ("clk/1/#", "ack/1/#", "cmd/1/#", "live/1/#", "app/1/changed/alert", "app/1/echo/{client_id}"),
+    "ingest": (
+        "clk/1/#",
+        "ack/1/#",
+        "cmd/1/#",
+        "live/1/#",
+        "app/1/changed/alert",
+        "app/1/changed/device_started",
+        "app/1/echo/{client_id}",
+    ),
     "web": ("app/1/changed/#", "dev/1/#", "cmd/1/#", "rt/1/#", "bf/1/#", "clk/1/#", "app/1/echo/{client_id}"),
     "media": ("evt/1/#", "app/1/changed/#", "app/1/echo/{client_id}"),
     "jobs": ("app/1/changed/#", "app/1/echo/{client_id}"),

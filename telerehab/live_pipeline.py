@@ -23,11 +23,16 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffects
 from devices.ingest import Ingest
 from devices.ports import Raw
 from devices.wire import Schema
+from telerehab.intake.device_starts import DeviceStarts
 from telerehab.intake.grid import as_samples
 from telerehab.intake.guard import GUARDED_SCHEMAS, FoundEvent, Guard
 from telerehab.intake.places import Places
@@ -61,6 +66,8 @@ class Effects:
     """For the table `alert`."""
     live_frame: bytes | None = None
     """For the screens; None between ticks."""
+    started: Sequence[UUID] = ()
+    """Assignments of sensors that somebody has put on and moves with, while no training session is open."""
 
 
 class LivePipeline:
@@ -78,6 +85,7 @@ class LivePipeline:
         self.ingest = Ingest(known_devices=())
         self.slots = LiveSlots(capacity=capacity, window=window_samples)
         self.guard = Guard()
+        self.starts = DeviceStarts()
         self.tick_count = 0
         self._step_count = 0
         self._is_showing = True
@@ -106,6 +114,7 @@ class LivePipeline:
             self.slots.grid.forget_clocks(places.known_devices)
         self.slots.follow(places)
         self.guard.follow(places)
+        self.starts.follow(places.idle)
 
     def step(self, raws: Sequence[Raw], *, now_us: int, is_storing: bool) -> Effects:
         """Take what has arrived; every second step move the analysis by one tick.
@@ -134,7 +143,14 @@ class LivePipeline:
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
         frame = encode_live_frame(entries, tick=self.tick_count)
-        return Effects(to_store=to_store, outgoing=received.outgoing, ended=ended, found=found, live_frame=frame)
+        return Effects(
+            to_store=to_store,
+            outgoing=received.outgoing,
+            ended=ended,
+            found=found,
+            live_frame=frame,
+            started=self.starts.take_started(now_us),
+        )
 
     def has_holes(self) -> bool:
         """Return whether blocks of a training session are missing that may still come, or wait for their turn."""
@@ -187,7 +203,9 @@ class LivePipeline:
         devices = [self.ingest.stream_keys[stream_id].device for stream_id in batch.stream_ids.tolist()]
         self.guard.note_heard(devices)
         if batch.schema in MOVEMENT_SCHEMAS:
-            self.slots.grid.write(devices, batch.headers, as_samples(batch.rows))
+            samples = as_samples(batch.rows)
+            self.slots.grid.write(devices, batch.headers, samples)
+            self._note_idle(devices, samples, batch.received_us.tolist())
         elif batch.schema is Schema.HEART:
             heart_rates = batch.rows["heart_rate"][:, -1].tolist()
             for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
@@ -195,6 +213,13 @@ class LivePipeline:
         if batch.schema in GUARDED_SCHEMAS:
             for device, rows, at_us in zip(devices, batch.rows, batch.received_us.tolist(), strict=True):
                 self.guard.note_rows(device, batch.schema, rows, last_us=at_us)
+
+    def _note_idle(self, devices: Sequence[str], samples: NDArray[np.int16], received_us: Sequence[int]) -> None:
+        """Look whether somebody moves with sensors whose patient trains nothing."""
+        for place, device in enumerate(devices):
+            scale = self.slots.gyro_scale_rad_s(device) if self.starts.watches(device) else None
+            if scale is not None:
+                self.starts.note(device, samples[place, :, 3:] * scale, at_us=received_us[place])
 
 
 def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:

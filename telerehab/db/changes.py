@@ -12,6 +12,8 @@ from uuid import UUID
 from sqlmodel import Session
 
 CHANGED: Final = "app/1/changed/"
+DEVICE_STARTED: Final = "device_started"
+"""No table: intake says so of an assignment whose sensor is worn and moved while its patient trains nothing."""
 _KEY: Final = "telerehab_changes"
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +28,7 @@ from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.intake.guard import FoundEvent
 from telerehab.intake.hot_reads import table_of
 from telerehab.intake.places import Places, read_places
+from telerehab.intake.sets import read_spans, set_at
 from telerehab.intake.slots import EndedRepetition
 
 log = logging.getLogger(__name__)
@@ -206,22 +208,25 @@ def read_untold(engine: sa.Engine, *, since: datetime) -> list[Change]:
 
 
 def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> None:
-    """Insert repetitions; those whose index is there already stay as they are."""
+    """Insert repetitions with the set in which each started; those whose index is there already stay as they are."""
     if not ended:
         return
     make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
     with writing(engine, owner=OWNER) as db:
+        spans = read_spans(db, (repetition.training_session for repetition in ended))
         db.connection().execute(
-            make(table_of(Repetition)).on_conflict_do_nothing(), [_row(repetition) for repetition in ended]
+            make(table_of(Repetition)).on_conflict_do_nothing(),
+            [_row(each, set_at(spans.get(each.training_session, ()), each.start_us)) for each in ended],
         )
 
 
-def _row(repetition: EndedRepetition) -> dict[str, Any]:
+def _row(repetition: EndedRepetition, training_set_id: UUID | None) -> dict[str, Any]:
     """Return the row of the table `repetition`."""
     row = repetition.row
     return {
         "training_session_id": repetition.training_session,
         "index": repetition.index,
+        "training_set_id": training_set_id,
         "start_us": repetition.start_us,
         "stop_us": repetition.stop_us,
         "rom_deg": _finite(row["rom_deg"]),

@@ -4,7 +4,7 @@ Only this module knows that a device belongs to a patient. What leaves it names 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -15,10 +15,20 @@ from analytics.exercises import EXERCISES, Exercise
 from telerehab.care.safety import Limits
 from telerehab.clock import to_us
 from telerehab.db.alert_rows import read_confirmations, read_limits_in_force
-from telerehab.db.tables import Assignment, Device, Organisation, Patient, Repetition, TrainingSession
+from telerehab.db.tables import (
+    Assignment,
+    Device,
+    Organisation,
+    Patient,
+    Repetition,
+    TrainingSession,
+    TrainingSet,
+)
+from telerehab.intake.sets import SetSpan, to_span
 
 HEART_KIND: Final = "heart"
 SPO2_KIND: Final = "spo2"
+MOVEMENT_KINDS: Final = frozenset({"imu6", "imu9"})
 FULL: Final = "full"
 COMMUNICATION_ONLY: Final = "communication_only"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +56,10 @@ class Training:
     heart: str | None
     target_deg: tuple[float, float]
     opened_us: int
+    exercise_since_us: int | None = None
+    """Since when exercise and side are these; None: since it was opened."""
+    set: SetSpan | None = None
+    """The set that was started last."""
     spo2: str | None = None
     worn: frozenset[str] = frozenset()
     """All devices that the patient wears: any of them may hint at a fall."""
@@ -63,6 +77,11 @@ class Training:
     def sensors(self) -> tuple[str | None, str | None]:
         """Return the devices in the order of the ring's columns: proximal, distal."""
         return self.proximal, self.distal
+
+    @property
+    def measured_from_us(self) -> int:
+        """Return since when what the sensors show is this exercise."""
+        return self.opened_us if self.exercise_since_us is None else self.exercise_since_us
 
     @property
     def needs_both_sensors(self) -> bool:
@@ -90,6 +109,8 @@ class Places:
 
     known_devices: frozenset[str] = frozenset()
     trainings: tuple[Training, ...] = ()
+    idle: Mapping[str, UUID] = field(default_factory=dict)
+    """Movement sensors that are lent to somebody who trains nothing now, and their assignments."""
 
 
 class Judged(NamedTuple):
@@ -119,28 +140,38 @@ def read_places(db: Session, *, now: datetime) -> Places:
         newest[training_session.patient_id] = training_session
     is_worn = or_(col(Assignment.ends_at).is_(None), col(Assignment.ends_at) > now)
     worn: dict[UUID, list[WornDevice]] = {patient_id: [] for patient_id in newest}
-    statement = select(Assignment).where(
-        col(Assignment.patient_id).in_(list(newest)), col(Assignment.starts_at) <= now, is_worn
-    )
+    idle: dict[str, UUID] = {}
+    statement = select(Assignment).where(col(Assignment.starts_at) <= now, is_worn)
     for assignment in db.exec(statement.order_by(col(Assignment.starts_at))):
-        if assignment.device_name in kinds:
+        kind = kinds.get(assignment.device_name)
+        if assignment.patient_id not in worn:
+            if kind in MOVEMENT_KINDS:
+                idle[assignment.device_name] = assignment.id
+        elif kind is not None:
             worn[assignment.patient_id].append(
                 WornDevice(
                     device=assignment.device_name,
-                    kind=kinds[assignment.device_name],
+                    kind=kind,
                     body_site=assignment.body_site,
                 )
             )
     judged = _read_judged(db, newest, now=now)
+    sets = _read_current_sets(db, newest.values())
     trainings = [
-        make_training(training_session, worn[patient_id], judged[patient_id])
+        make_training(training_session, worn[patient_id], judged[patient_id], sets.get(training_session.id))
         for patient_id, training_session in newest.items()
         if patient_id in judged
     ]
-    return Places(known_devices=frozenset(kinds), trainings=tuple(each for each in trainings if each is not None))
+    return Places(
+        known_devices=frozenset(kinds),
+        trainings=tuple(each for each in trainings if each is not None),
+        idle=idle,
+    )
 
 
-def make_training(training_session: TrainingSession, worn: Sequence[WornDevice], judged: Judged) -> Training | None:
+def make_training(
+    training_session: TrainingSession, worn: Sequence[WornDevice], judged: Judged, current_set: SetSpan | None = None
+) -> Training | None:
     """Choose the sensors of a training session; None for an exercise that this program does not know."""
     exercise = EXERCISES.get(training_session.exercise)
     if exercise is None:
@@ -157,6 +188,8 @@ def make_training(training_session: TrainingSession, worn: Sequence[WornDevice],
         heart=next((each.device for each in worn if each.kind == HEART_KIND), None),
         target_deg=_target_deg(exercise, low_deg, high_deg),
         opened_us=to_us(training_session.opened_at),
+        exercise_since_us=None if training_session.exercise_since is None else to_us(training_session.exercise_since),
+        set=current_set,
         spo2=next((each.device for each in worn if each.kind == SPO2_KIND), None),
         worn=frozenset(each.device for each in worn),
         limits=judged.limits,
@@ -190,6 +223,13 @@ def _read_judged(db: Session, open_of: Mapping[UUID, TrainingSession], *, now: d
         patient_id: Judged(limits.get(patient_id), to_us(confirmed_at.get(open_of[patient_id].id, EPOCH)))
         for patient_id, _ in services
     }
+
+
+def _read_current_sets(db: Session, training_sessions: Iterable[TrainingSession]) -> dict[UUID, SetSpan]:
+    """Return the set that was started last, of each training session that has sets."""
+    ids = [each.training_set_id for each in training_sessions if each.training_set_id is not None]
+    rows = db.exec(select(TrainingSet).where(col(TrainingSet.id).in_(ids))) if ids else ()
+    return {row.training_session_id: to_span(row) for row in rows}
 
 
 def _at(at_site: dict[str | None, str], segment: str, side: str) -> str | None:

@@ -26,6 +26,7 @@ from devices.wire import Schema
 from telerehab import live_frame
 from telerehab.intake.grid import LiveGrid
 from telerehab.intake.places import Places, Training
+from telerehab.intake.sets import NO_SET, SetCount
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,8 @@ class LiveSlots:
         self._slack = np.full(capacity, N, np.int64)  # fewest samples that stayed behind, lately
         self._slack_ticks = np.zeros(capacity, np.int64)
         self._already_stored = np.zeros(capacity, np.int64)  # repetitions counted before the slot was joined
+        self._set_counts: dict[UUID, SetCount] = {}
+        self._set_count = np.full(capacity, NO_SET, np.int64)
         self._angle_deg = np.full((N, capacity), np.nan, np.float32)
         self._target_deg = np.full((capacity, 2), np.nan)
         self.jump_count = 0
@@ -110,10 +113,14 @@ class LiveSlots:
         return int(self.engine.repetition_count[slot] + self._already_stored[slot])
 
     def follow(self, places: Places) -> None:
-        """Give slots to training sessions that opened or changed their sensors, take those of closed ones back."""
+        """Give slots to training sessions that opened or changed their sensors, take those of closed ones back.
+
+        The next set of the same exercise goes on as it is; another exercise begins anew, with its own still start.
+        """
         wanted = {training.id: training for training in places.trainings}
         for training_session in [each for each in self._slot_of if each not in wanted]:
             self._leave(training_session)
+            self._set_counts.pop(training_session, None)
         for training in wanted.values():
             known = self._trainings.get(training.id)
             if known is None:
@@ -126,6 +133,7 @@ class LiveSlots:
                 self._leave(training.id)
                 self._enter(training)
                 self.count_from(training.id, already_counted)
+            self._follow_set(training)
         self._heart_slot_of = {
             training.heart: self._slot_of[training.id] for training in self._trainings.values() if training.heart
         }
@@ -134,6 +142,11 @@ class LiveSlots:
         """Let the count of a training session never fall below what was counted before."""
         slot = self._slot_of[training_session]
         self._already_stored[slot] = max(already_counted - int(self.engine.repetition_count[slot]), 0)
+
+    def count_set_from(self, training_session: UUID, already_counted: int) -> None:
+        """Say how many repetitions of the set that is trained now are stored."""
+        self._set_counts[training_session].count_from(already_counted)
+        self._set_count[self._slot_of[training_session]] = self._set_counts[training_session].value
 
     def note_meta(self, device: str, streams: Mapping[str, StreamMeta]) -> None:
         """Learn a sensor's scales; the slots that waited for them can begin."""
@@ -145,11 +158,24 @@ class LiveSlots:
             if device in training.sensors:
                 self._join(training)
 
+    def gyro_scale_rad_s(self, device: str) -> float | None:
+        """Return what one unit of a sensor's angular rate is; None where its meta has not come."""
+        scales = self._scales.get(device)
+        return None if scales is None else scales.gyro_rad_s
+
     def note_heart_rate(self, device: str, heart_rate: int, *, at_us: int) -> None:
         """Learn the newest heart rate of a strap; 0 is none."""
         slot = self._heart_slot_of.get(device)
         if slot is not None and heart_rate:
             self._heart_rate[slot], self._heart_rate_at_us[slot] = min(heart_rate, 255), at_us
+
+    def _follow_set(self, training: Training) -> None:
+        """Count the repetitions of the set that is trained now."""
+        slot = self._slot_of.get(training.id)
+        if slot is not None:
+            count = self._set_counts.setdefault(training.id, SetCount())
+            count.follow(training.set)
+            self._set_count[slot] = count.value
 
     def _enter(self, training: Training) -> None:
         """Give a training session a slot, if there is one."""
@@ -267,6 +293,9 @@ class LiveSlots:
             self.grid.server_us_at(slot, int(row[name]) + to_index) for name in ("start", "peak", "stop")
         )
         training_session = next(each for each, its_slot in self._slot_of.items() if its_slot == slot)
+        set_count = self._set_counts[training_session]
+        set_count.note(start_us)
+        self._set_count[slot] = set_count.value
         return EndedRepetition(
             training_session=training_session,
             index=int(row["index"]) - 1 + int(self._already_stored[slot]),
@@ -291,7 +320,9 @@ class LiveSlots:
         entries["age_ms"] = live_frame.to_age_ms(age_us)
         entries["phase"] = engine.phase[slots]
         entries["reason"] = np.where(is_lost, Reason.DATA_MISSING, engine.reason[slots])
-        entries["repetitions"] = np.minimum(engine.repetition_count[slots] + self._already_stored[slots], 65_535)
+        counted = engine.repetition_count[slots] + self._already_stored[slots]
+        in_set = self._set_count[slots]
+        entries["repetitions"] = np.minimum(np.where(in_set == NO_SET, counted, in_set), 65_535)
         entries["trust"] = live_frame.to_percent(engine.trust[slots])
         entries["completeness"] = live_frame.to_percent(engine.completeness[slots])
         entries["last_rom"] = live_frame.to_tenths_of_degree(engine.last_rom_deg[slots])

@@ -15,7 +15,7 @@ from devices.effects import Outgoing
 from devices.ports import Raw
 from devices.reports import read_meta
 from telerehab.clock import Clock, SystemClock, utc_now
-from telerehab.db.changes import CHANGED, changed_message
+from telerehab.db.changes import CHANGED, DEVICE_STARTED, Change, changed_message
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
@@ -32,6 +32,7 @@ from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import MainStore
 from telerehab.intake.places import Places, read_places, read_stored_repetitions
 from telerehab.intake.replay import Replay, only_new
+from telerehab.intake.sets import read_set_counts
 from telerehab.intake.slots import EndedRepetition
 from telerehab.live_pipeline import LivePipeline
 from telerehab.roles.process import set_up_logging, wish_to_end
@@ -176,6 +177,8 @@ class Intake:
         if effects.live_frame is not None:
             self._client.publish(self._live_topic, effects.live_frame)
         self._publish(effects.outgoing)
+        for assignment in effects.started:
+            self._client.publish(*changed_message(Change(table=DEVICE_STARTED, id=assignment, version=1)))
         self._main_store.write(effects.ended)
         self._main_store.write_found(effects.found)
         for change in self._main_store.take_changes():
@@ -233,14 +236,19 @@ def restore_live(pipeline: LivePipeline, database: Database) -> Sequence[EndedRe
     with reading(database.hot) as db:
         for training in slots.trainings:
             for device in filter(None, training.sensors):
-                frames = read_blocks(db, device=device, received_from_us=training.opened_us)
-                replay.add(device, frames, from_us=training.opened_us)
+                frames = read_blocks(db, device=device, received_from_us=training.measured_from_us)
+                replay.add(device, frames, from_us=training.measured_from_us)
     ended = replay.run()
     with reading(database.main) as db:
         stored = read_stored_repetitions(db, [training.id for training in slots.trainings])
+        in_sets = read_set_counts(db, [training.set.id for training in slots.trainings if training.set])
     new = only_new(ended, stored)
     for training in slots.trainings:
         known = stored[training.id].repetition_count if training.id in stored else 0
-        slots.count_from(training.id, known + sum(each.training_session == training.id for each in new))
+        own = [each for each in new if each.training_session == training.id]
+        slots.count_from(training.id, known + len(own))
+        if training.set is not None:
+            in_set = sum(training.set.contains(each.start_us) for each in own)
+            slots.count_set_from(training.id, in_sets.get(training.set.id, 0) + in_set)
     log.info("taken up: %d training sessions, %d repetitions not stored yet", len(slots.trainings), len(new))
     return new

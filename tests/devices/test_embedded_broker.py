@@ -33,6 +33,7 @@ WRITERS = {
     "evt/1/session": {"media"},
     "app/1/changed/patient": {"web", "media", "jobs"},
     "app/1/changed/alert": {"ingest", "web", "media", "jobs"},
+    "app/1/changed/device_started": {"ingest", "web", "media", "jobs"},
     "app/1/echo/mine": {"ingest", "web", "media", "jobs"},
     "app/1/echo/another": set(),
     "rt/1/00/band-1/imu/more": {"web"},

@@ -23,6 +23,7 @@ topic write cmd/1/#
 topic write live/1/#
 topic read app/1/changed/#
 topic write app/1/changed/alert
+topic write app/1/changed/device_started
 user web
 topic read live/1/#
 topic read evt/1/#
