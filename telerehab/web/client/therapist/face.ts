@@ -1,5 +1,5 @@
 import { computed, effect, signal } from "@preact/signals";
-import { api, ApiError, newId, type LiveSessionSummary, type Me, type Patient, type TrainingSessionWrite } from "../shared/api";
+import { api, ApiError, newId, type LiveSessionSummary, type Me, type TrainingSessionWrite } from "../shared/api";
 import { exerciseOf } from "../shared/codes";
 import { startLanguage, type TextKey } from "../shared/i18n";
 import { isPresent, type Participant } from "../shared/messages";
@@ -8,7 +8,11 @@ import { OwnTracksSwitch, type Device, type Wish } from "../shared/own_tracks";
 import { freshnessOf, Room } from "../shared/room";
 import { slotCount } from "../shared/rtc";
 import { playTone } from "../shared/tone";
+import { listenForChanges } from "./alerts/changes";
+import { SafetyWatch } from "./alerts/watch";
 import { keepPlaces, NeedsList, type Need } from "./needs";
+import { routeOf, type Route } from "./route";
+import type { Person } from "./types";
 
 const LOOK_AGAIN_MS = 3000;
 /** Numbers and words are renewed four times a second; curves and pictures are drawn by themselves. */
@@ -20,14 +24,26 @@ export class TherapistFace {
   readonly loggedIn = signal(true);
   readonly problem = signal<TextKey | null>(null);
   readonly sessions = signal<LiveSessionSummary[] | null>(null);
-  readonly patients = signal<Patient[] | null>(null);
+  /** Those in the therapist's care. */
+  readonly patients = signal<Person[] | null>(null);
+  readonly route = signal<Route>({ page: "caseload" });
   readonly visit = signal<Visit | null>(null);
+  readonly safety = new SafetyWatch();
+  /** Counts up when the server says that a table has changed; a page that shows it reads it again. */
+  readonly changes = signal<Record<string, number>>({});
+
+  private stopListening: (() => void) | null = null;
 
   start(): void {
     void this.look();
     setInterval(() => void this.look(), LOOK_AGAIN_MS);
     addEventListener("hashchange", () => this.follow());
     this.follow();
+  }
+
+  private hear(table: string): void {
+    if (table === "alert" || table === "help_call") void this.safety.read();
+    this.changes.value = { ...this.changes.peek(), [table]: (this.changes.peek()[table] ?? 0) + 1 };
   }
 
   async create(title: string, patientIds: string[], training: { exercise: string; side: string } | null): Promise<void> {
@@ -50,11 +66,24 @@ export class TherapistFace {
 
   /** Enter the room that the address names, or leave it. */
   private follow(): void {
-    const id = /^#\/live\/([0-9a-f-]{36})$/i.exec(location.hash)?.[1] ?? null;
+    const route = routeOf(location.hash);
+    const before = this.route.peek();
+    this.route.value = route;
+    const id = route.page === "room" ? route.id : null;
+    this.listen();
     if (this.visit.peek()?.id === id) return;
     this.visit.peek()?.close();
-    this.visit.value = id === null ? null : new Visit(id);
-    if (id === null) void this.look();
+    this.visit.value = id === null ? null : new Visit(id, (table) => this.hear(table));
+    if (id === null && before.page === "room") void this.look();
+  }
+
+  /** The login has one socket: the live room's, else one of our own. */
+  private listen(): void {
+    const wanted = this.route.peek().page !== "room" && this.me.peek() !== null;
+    if (!wanted) {
+      this.stopListening?.();
+      this.stopListening = null;
+    } else this.stopListening ??= listenForChanges((table) => this.hear(table));
   }
 
   private async look(): Promise<void> {
@@ -64,14 +93,19 @@ export class TherapistFace {
         const me = await api.me();
         startLanguage(me.language);
         this.me.value = me;
+        this.safety.start();
+        this.listen();
       }
       const [sessions, patients] = await Promise.all([api.liveSessions(), api.patients()]);
       this.sessions.value = sessions.filter((session) => !["ended", "archived", "cancelled", "no_show"].includes(session.state));
       this.patients.value = patients;
       if (this.problem.peek() === "error.unreachable") this.problem.value = null;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.loggedIn.value = false;
-      else this.problem.value = problemText(error);
+      if (error instanceof ApiError && error.status === 401) {
+        this.loggedIn.value = false;
+        this.safety.stop();
+        this.stopListening?.();
+      } else this.problem.value = problemText(error);
     }
   }
 }
@@ -109,8 +143,11 @@ export class Visit {
   private readonly stops: (() => void)[] = [];
   private focusRestored = false;
 
-  constructor(readonly id: string) {
-    this.room = new Room(id, () => undefined);
+  constructor(
+    readonly id: string,
+    onChanged: (table: string) => void,
+  ) {
+    this.room = new Room(id, () => undefined, onChanged);
     this.timer = setInterval(() => this.renew(), TICK_MS);
     this.stops.push(
       effect(() => {
@@ -165,7 +202,7 @@ export class Visit {
 
   leave(): void {
     this.room.leave();
-    location.hash = "";
+    location.hash = "#/sessions";
   }
 
   close(): void {

@@ -1,53 +1,33 @@
 import { useState } from "preact/hooks";
-import { api, type Patient } from "../shared/api";
+import { api } from "../shared/api";
 import { EXERCISE_CODES, exerciseText } from "../shared/codes";
-import { keyOr, language, setLanguage, t } from "../shared/i18n";
+import { language, setLanguage, t } from "../shared/i18n";
 import type { TherapistFace } from "./face";
-import { problemText } from "./face";
+import { matches, personText } from "./format";
+import { Field } from "./parts/fields";
+import { PersonName } from "./parts/person";
+import { problemSentence } from "./problem";
+import { SessionList } from "./sessions";
+import type { Person } from "./types";
+
+/** So many patients are offered at once; more are found by searching. */
+const OFFERED_MAX = 20;
 
 /** The therapist's live sessions, and a new one from the therapist's own patients. */
 export function Lobby({ face }: { face: TherapistFace }) {
   const sessions = face.sessions.value;
   return (
-    <div class="lobby-page">
-      <header class="bar">
-        <p class="brand">{t("app.name")}</p>
-        <p class="who">{face.me.value?.display_name ?? ""}</p>
-        <LanguageButton />
-        <button class="button" data-action="log-out" onClick={() => void face.logOut()}>
-          {t("therapist.log_out")}
-        </button>
-      </header>
-      <main class="lobby">
-        <h1>{t("therapist.lobby.title")}</h1>
-        {face.problem.value && (
-          <p class="problem" role="alert">
-            {t(face.problem.value as "error.unknown")}
-          </p>
-        )}
-        {sessions === null ? (
-          <p role="status">{t("app.loading")}</p>
-        ) : sessions.length === 0 ? (
-          <p class="empty">{t("therapist.lobby.empty")}</p>
-        ) : (
-          <ul class="sessions">
-            {sessions.map((session) => (
-              <li key={session.id}>
-                <div>
-                  <h2>{session.title}</h2>
-                  <p>{t(keyOr(`state.${session.state}`, "state.open") as "state.open")}</p>
-                </div>
-                <a class="button primary" data-action="open" href={`#/live/${session.id}`} aria-label={t("therapist.lobby.open.label", { title: session.title })}>
-                  {t("therapist.lobby.open")}
-                </a>
-              </li>
-            ))}
-          </ul>
-        )}
-        <NewLiveSession face={face} />
-      </main>
-      <footer class="foot">{t("app.not_an_alarm")}</footer>
-    </div>
+    <main class="lobby">
+      <h1>{t("therapist.lobby.title")}</h1>
+      {sessions === null ? (
+        face.problem.value === null && <p role="status">{t("app.loading")}</p>
+      ) : sessions.length === 0 ? (
+        <p class="empty">{t("therapist.lobby.empty")}</p>
+      ) : (
+        <SessionList sessions={sessions} />
+      )}
+      <NewLiveSession face={face} />
+    </main>
   );
 }
 
@@ -69,6 +49,9 @@ function NewLiveSession({ face }: { face: TherapistFace }) {
   const [side, setSide] = useState("right");
   const [nobody, setNobody] = useState(false);
   const [isWorking, setIsWorking] = useState(false);
+  const [typed, setTyped] = useState("");
+  const found = (patients ?? []).filter((patient) => chosen.includes(patient.id) || matches(patient, typed));
+  const shown = found.filter((patient, index) => index < OFFERED_MAX || chosen.includes(patient.id));
   const shownTitle = title ?? t("therapist.lobby.name.default", { time });
   const create = async (event: Event) => {
     event.preventDefault();
@@ -88,8 +71,11 @@ function NewLiveSession({ face }: { face: TherapistFace }) {
       <fieldset>
         <legend>{t("therapist.lobby.patients")}</legend>
         {patients?.length === 0 && <p class="empty">{t("therapist.lobby.no_patients")}</p>}
+        {(patients?.length ?? 0) > OFFERED_MAX && (
+          <Field label={t("person.search")} type="search" required={false} value={typed} onChange={setTyped} hint={t("person.search.hint")} />
+        )}
         <ul class="choose">
-          {(patients ?? []).map((patient) => (
+          {shown.map((patient) => (
             <li key={patient.id}>
               <label>
                 <input
@@ -99,12 +85,13 @@ function NewLiveSession({ face }: { face: TherapistFace }) {
                     setChosen(event.currentTarget.checked ? [...chosen, patient.id] : chosen.filter((id) => id !== patient.id))
                   }
                 />
-                <span>{patient.display_name}</span>
+                <PersonName person={patient} />
               </label>
               <PairingCode patient={patient} />
             </li>
           ))}
         </ul>
+        {shown.length < found.length && <p class="soft">{t("person.search.more", { count: found.length - shown.length })}</p>}
       </fieldset>
       <div class="row">
         <ExerciseFields exercise={exercise} side={side} label={t("therapist.lobby.exercise")} onExercise={setExercise} onSide={setSide} />
@@ -152,15 +139,15 @@ export function ExerciseFields(props: {
 }
 
 /** Six digits to read out on the telephone. */
-function PairingCode({ patient }: { patient: Patient }) {
+export function PairingCode({ patient }: { patient: Person }) {
   const [text, setText] = useState<string | null>(null);
-  const name = patient.display_name ?? "–";
+  const name = personText(patient);
   const make = async () => {
     try {
       const { code } = await api.makePairingCode(patient.id);
       setText(t("therapist.lobby.pair.code", { name, code: `${code.slice(0, 3)} ${code.slice(3)}` }));
     } catch (error) {
-      setText(t(problemText(error) as "error.unknown"));
+      setText(problemSentence(error));
     }
   };
   return text === null ? (

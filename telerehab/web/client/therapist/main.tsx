@@ -4,10 +4,20 @@ import "../shared/base.css";
 import { addTexts, t } from "../shared/i18n";
 import { staffTexts } from "../shared/texts_staff";
 import { exposeTestHook } from "../shared/test_hook";
+import { SafetyBar } from "./alerts/bar";
+import { CalendarView } from "./calendar/view";
+import { CaseloadView } from "./caseload/view";
 import { TherapistFace } from "./face";
+import { FindView } from "./find/view";
 import { Lobby } from "./lobby";
+import { MeView } from "./me/view";
+import { RecordView } from "./record/view";
 import { RoomView } from "./room_view";
+import { Shell } from "./shell";
 import "./therapist.css";
+import "./care.css";
+
+addTexts(staffTexts);
 
 function TherapistApp({ face }: { face: TherapistFace }) {
   const visit = face.visit.value;
@@ -21,10 +31,39 @@ function TherapistApp({ face }: { face: TherapistFace }) {
       </main>
     );
   }
-  return visit ? <RoomView key={visit.id} visit={visit} /> : <Lobby face={face} />;
+  if (visit) {
+    return (
+      <div class="with-safety">
+        <SafetyBar watch={face.safety} />
+        <RoomView key={visit.id} visit={visit} />
+      </div>
+    );
+  }
+  return (
+    <Shell face={face}>
+      <Page face={face} />
+    </Shell>
+  );
 }
 
-addTexts(staffTexts);
+function Page({ face }: { face: TherapistFace }) {
+  const route = face.route.value;
+  switch (route.page) {
+    case "sessions":
+      return <Lobby face={face} />;
+    case "calendar":
+      return <CalendarView face={face} />;
+    case "find":
+      return <FindView face={face} />;
+    case "me":
+      return <MeView face={face} />;
+    case "record":
+      return <RecordView key={route.id} face={face} patient={route.id} section={route.section} />;
+    default:
+      return <CaseloadView face={face} />;
+  }
+}
+
 const face = new TherapistFace();
 exposeTestHook(() => face.visit.peek()?.room ?? null);
 effect(() => {

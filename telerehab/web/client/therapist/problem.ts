@@ -1,0 +1,54 @@
+import { ApiError } from "../shared/api";
+import { t, type TextKey } from "../shared/i18n";
+
+/** Codes of the server that have a sentence of their own. */
+const SENTENCES: Record<string, TextKey> = {
+  unreachable: "error.unreachable",
+  not_allowed: "error.forbidden",
+  not_found: "error.forbidden",
+  not_logged_in: "problem.not_logged_in",
+  second_factor: "problem.second_factor",
+  conflict: "problem.conflict",
+  plan_moved: "problem.plan_moved",
+  stop_unconfirmed: "problem.stop_unconfirmed",
+  too_many_attempts: "problem.too_many_attempts",
+  too_large: "problem.too_large",
+  invalid: "problem.invalid",
+  media_unavailable: "problem.media_unavailable",
+  help_call_taken: "problem.help_call_taken",
+  help_call_closed: "problem.help_call_closed",
+};
+
+/** What a person is told of a failure: what happened, and what to do next. */
+export function problemSentence(error: unknown): string {
+  if (!(error instanceof ApiError)) return t("error.unknown");
+  if (error.status === 422) return faultsText(error) ?? t("problem.invalid");
+  const key = SENTENCES[error.code] ?? (error.status === 0 ? "error.unreachable" : error.status === 409 ? "problem.conflict" : "error.unknown");
+  return t(key as "error.unknown");
+}
+
+const KINDS: Record<string, TextKey> = {
+  missing: "fault.missing",
+  out_of_range: "fault.out_of_range",
+  crossed: "fault.crossed",
+  twice: "fault.twice",
+  side_overlaps: "fault.side_overlaps",
+  in_the_past: "fault.in_the_past",
+  nothing_changed: "fault.nothing_changed",
+  not_measurable: "fault.not_measurable",
+  half_a_target: "fault.half_a_target",
+  before_discharge: "fault.before_discharge",
+};
+
+/** The faults as sentences, each once; null where none of them has one. */
+export function faultsText(error: ApiError): string | null {
+  const sentences = error.faults.map(({ at, kind }) => {
+    const key = KINDS[kind];
+    if (key === undefined) return null;
+    const place = /^items\.(\d+)/.exec(at);
+    const sentence = t(key as "fault.missing");
+    return place ? t("fault.in_item", { number: Number(place[1]) + 1, fault: sentence }) : sentence;
+  });
+  const known = [...new Set(sentences.filter((sentence) => sentence !== null))];
+  return known.length > 0 ? known.join(" ") : null;
+}
