@@ -73,6 +73,12 @@ class OrganisationRepository:
         return row
 
 
+def lock_organisation(db: Session, organisation_id: UUID) -> None:
+    """Let one transaction at a time go on with what counts over a whole organisation; others' rows do not wait."""
+    this = select(Organisation.id).where(col(Organisation.id) == organisation_id)
+    db.exec(this.with_for_update(key_share=True)).one()
+
+
 def organisation_zone(db: Session, reader: Reader) -> ZoneInfo:
     """Return the time zone in which the reader's organisation counts days."""
     return zone_of(db, reader.organisation_id)

@@ -107,14 +107,16 @@ class StaffRepository:
             The e-mail address is taken, or the reader would change the own role (`own_account`).
         """
         account = require_account(self._db, self._reader, account_id)
-        if wish.role != account.role:
+        is_other_role = wish.role != account.role
+        if is_other_role:
             self._refuse_own(account)
             end_logins_of(self._db, account.id, now=self._now)
-            self._record("change_role", account, reason_code=wish.role)
         account.email, account.display_name = wish.email, wish.display_name
         account.role, account.language = wish.role, wish.language
         self._db.add(account)
         flush_unique(self._db, "this e-mail address has an account", code="email_taken")
+        if is_other_role:
+            self._record("change_role", account, reason_code=wish.role)
         return self.get(account.id)
 
     def create_link(self, account_id: UUID) -> provisioning.NewLink:
