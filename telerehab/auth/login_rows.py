@@ -71,6 +71,13 @@ def face_of(role: ReaderRole) -> Face:
     return _FACES.get(role, "office")
 
 
+def holder_of(*, tablet_id: UUID | None, helper_id: UUID | None) -> Holder:
+    """Return which kind of holder a login has; it has neither of both: a member of staff."""
+    if tablet_id is not None:
+        return "tablet"
+    return "helper" if helper_id is not None else "staff"
+
+
 def resolve_login(db: Session, token: str, now: datetime) -> Reader | None:
     """Return who holds a login token; None when it is unknown, has ended, or its holder is gone."""
     if not is_token(token):
@@ -103,7 +110,9 @@ def open_login(
 ) -> NewLogin:
     """Write a new login of an account, a tablet or a helper."""
     token = new_token()
-    lifetime = LIMITS[_holder(tablet_id, helper_id)].absolute if is_full else FIRST_FACTOR_LIFETIME
+    lifetime = (
+        LIMITS[holder_of(tablet_id=tablet_id, helper_id=helper_id)].absolute if is_full else FIRST_FACTOR_LIFETIME
+    )
     login = Login(
         token_hash=hash_token(token),
         account_id=account_id,
@@ -194,7 +203,7 @@ def note_use(db: Session, token: str, now: datetime) -> None:
 def keep_alive(db: Session, login_ids: Collection[UUID], now: datetime) -> None:
     """Keep logins from ending, because their holders train: as used now, and for `TRAINING_STEP` from now on."""
     for login in db.exec(select(Login).where(col(Login.id).in_(login_ids), col(Login.revoked_at).is_(None))):
-        lifetime = LIMITS[_holder(login.tablet_id, login.helper_id)].absolute
+        lifetime = LIMITS[holder_of(tablet_id=login.tablet_id, helper_id=login.helper_id)].absolute
         most = login.created_at + lifetime + TRAINING_EXTENSION_MAX
         login.last_seen_at = max(login.last_seen_at, now)
         login.expires_at = max(login.expires_at, min(now + TRAINING_STEP, most))
@@ -230,7 +239,7 @@ def _reader_of(
     now: datetime,
 ) -> Reader | None:
     """Return whom a login's rows stand for, None where it has ended."""
-    idle_limit = LIMITS[_holder(login.tablet_id, login.helper_id)].idle
+    idle_limit = LIMITS[holder_of(tablet_id=login.tablet_id, helper_id=login.helper_id)].idle
     if login.revoked_at is not None or login.expires_at <= now or now - login.last_seen_at >= idle_limit:
         return None
     seen_at = login.last_seen_at
@@ -266,12 +275,6 @@ def _reader_of(
             seen_at=seen_at,
         )
     return None
-
-
-def _holder(tablet_id: UUID | None, helper_id: UUID | None) -> Holder:
-    if tablet_id is not None:
-        return "tablet"
-    return "helper" if helper_id is not None else "staff"
 
 
 def _new_login(login: Login, token: str, lifetime: timedelta) -> NewLogin:

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select, update
 
-from telerehab.auth import passkeys
+from telerehab.auth import audit, passkeys
 from telerehab.auth.challenges import keep_challenge
-from telerehab.auth.factors import DONE, Step, accept_code, accept_passkey, step_after_first_factor
+from telerehab.auth.factors import DONE, Step, accept_code, accept_passkey, methods_of, step_after_first_factor
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.limits import AttemptLimit
 from telerehab.auth.login_rows import (
@@ -24,6 +24,7 @@ from telerehab.auth.login_rows import (
     Face,
     NewLogin,
     end_login,
+    end_logins,
     face_of,
     make_full,
     note_use,
@@ -31,13 +32,13 @@ from telerehab.auth.login_rows import (
     rotate_if_due,
 )
 from telerehab.auth.passkeys import Site
-from telerehab.auth.passwords import Passwords
+from telerehab.auth.passwords import Passwords, require_good_password
 from telerehab.auth.reader import Reader
 from telerehab.auth.tokens import hash_code, hash_token, is_code, is_token
 from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import Database, reading, writing
-from telerehab.db.tables import Account, Helper, OneTimeLink, Tablet, TabletPairingCode
-from telerehab.errors import LoginFailedError
+from telerehab.db.tables import Account, Helper, Login, OneTimeLink, Organisation, Tablet, TabletPairingCode
+from telerehab.errors import LoginFailedError, NotFoundError, SecondFactorError
 
 PAIRING_CODE_LIFETIME: Final = timedelta(minutes=10)
 PAIRING_CODE_ATTEMPTS_MAX: Final = 1_000
@@ -263,6 +264,47 @@ class LoginDesk:
         self._code_limit.forgive(visit.address)
         self._tell(ended)
         return entered
+
+    def change_password(self, *, reader: Reader, old: str | None, new: str, visit: Visit) -> None:
+        """Change the password of a member of staff; all other logins of the account end.
+
+        Raises
+        ------
+        SecondFactorError
+            There is a second factor, and this login has not given it.
+        LoginFailedError
+            The old password is another.
+        InvalidContentError
+            The new one is too short or too long, or one that is guessed first.
+        TooManyAttemptsError
+            This address has tried too often.
+        """
+        attempt_key = _attempt_key(visit.address, str(reader.account_id))
+        self._password_limit.spend(attempt_key)
+        with reading(self._database.main) as db:
+            account = db.get(Account, reader.account_id) if reader.account_id is not None else None
+            if account is None:
+                raise NotFoundError("no such account")
+            if not reader.is_full and methods_of(db, account):
+                raise SecondFactorError("give the second factor first")
+            organisation = db.get_one(Organisation, account.organisation_id)
+        known_hash = account.password_hash
+        if known_hash is not None and not self._passwords.is_right(old or "", known_hash):
+            raise LoginFailedError("wrong password")
+        require_good_password(new, context=[account.email, account.display_name, organisation.name])
+        new_hash = self._passwords.hash(new)  # outside any transaction: slow
+        now = self._now()
+        with writing(self._database.main, owner="web") as db:
+            account = db.exec(select(Account).where(col(Account.id) == reader.account_id).with_for_update()).one()
+            if account.password_hash != known_hash:
+                raise LoginFailedError("wrong password")
+            account.password_hash = new_hash
+            others = (col(Login.account_id) == account.id) & (col(Login.id) != reader.login_id)
+            ended = end_logins(db, others, now=now)
+            audit.record(db, actor=reader, action="change_password", now=now)
+        self._password_limit.forgive(attempt_key)
+        for login_id in ended:
+            self._announce_ended(login_id)
 
     def log_out(self, token: str) -> None:
         """End a login; one that has ended already stays so."""

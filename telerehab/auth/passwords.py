@@ -3,15 +3,17 @@
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from telerehab.errors import TooManyAttemptsError
+from telerehab.auth.common_passwords import is_common
+from telerehab.errors import InvalidContentError, TooManyAttemptsError
 
+PASSWORD_MIN_CHARACTERS: Final = 12
 PASSWORD_MAX_CHARACTERS: Final = 256
 MEMORY_COST_KIB: Final = 65_536
 AT_ONCE_MAX: Final = 4
@@ -36,8 +38,15 @@ class Passwords:
         self._at_work = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     def hash(self, password: str) -> str:
-        """Return the hash to keep."""
-        return self._hasher.hash(password)
+        """Return the hash to keep.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            So many passwords are being worked on that this one would have to wait for long.
+        """
+        with self._turn():
+            return self._hasher.hash(password)
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
         """Return whether the password belongs to the hash; takes as long where there is no hash.
@@ -64,3 +73,27 @@ class Passwords:
                 yield
         finally:
             self._inside.release()
+
+
+def require_good_password(password: str, *, context: Iterable[str]) -> None:
+    """Refuse a password that is too short or too long, or one that is guessed first.
+
+    Parameters
+    ----------
+    context : iterable of str
+        Addresses and names around the account.
+
+    Raises
+    ------
+    InvalidContentError
+        With a fault `too_short`, `too_long` or `too_common`.
+    """
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        kind = "too_short"
+    elif len(password) > PASSWORD_MAX_CHARACTERS:
+        kind = "too_long"
+    elif is_common(password, context=context):
+        kind = "too_common"
+    else:
+        return
+    raise InvalidContentError("this password cannot be taken", faults=[{"at": "new", "kind": kind}])

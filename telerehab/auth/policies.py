@@ -56,6 +56,10 @@ PUBLIC: Final = Policy(name="public", roles=None)
 LOGGED_IN: Final = Policy(name="logged_in", roles=frozenset(READER_ROLES))
 FIRST_FACTOR: Final = Policy(name="first_factor", roles=frozenset(READER_ROLES), needs_full=False)
 """What a login may do before its second factor: give one, set one up, say who it is, log out."""
+SETTING_UP: Final = Policy(name="setting_up", roles=frozenset({*STAFF_ROLES, "helper"}), needs_full=False)
+"""Setting up second factors and a password."""
+ACCOUNT_OR_HELPER: Final = Policy(name="account_or_helper", roles=frozenset({*STAFF_ROLES, "helper"}))
+"""Whoever has second factors."""
 STAFF: Final = Policy(name="staff", roles=frozenset(STAFF_ROLES))
 THERAPIST: Final = Policy(name="therapist", roles=frozenset({"therapist"}))
 THERAPIST_OR_TABLET: Final = Policy(name="therapist_or_tablet", roles=frozenset({"therapist", "tablet"}))
