@@ -15,6 +15,7 @@ from telerehab.db.tables.access import (
     OneTimeLink,
     Passkey,
     PasskeyChallenge,
+    SecretLook,
     Tablet,
     TabletPairingCode,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "Referral",
     "Repetition",
     "Retraction",
+    "SecretLook",
     "SelfReport",
     "Substitution",
     "Table",

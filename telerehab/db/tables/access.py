@@ -157,6 +157,22 @@ class BreakGlass(Table, table=True):
     """`justified` or `not_justified`."""
 
 
+class SecretLook(Table, table=True):
+    """Why somebody looked at what is hidden of a patient; that it happened stands in the audit chain."""
+
+    __tablename__ = "secret_look"
+    __table_args__ = owned_by("web")
+
+    id: uuid.UUID = own_id()
+    patient_id: uuid.UUID = refers_to("patient.id")
+    account_id: uuid.UUID = refers_to("account.id", index=False)
+    what: str
+    """`cpr` or `protected_address`."""
+    reason_sealed: bytes = sealed()
+    """Under the patient's key."""
+    at: datetime = moment()
+
+
 class AuditEvent(Table, table=True):
     """One link of the hash chain of what was looked at and decided; ids only, never names."""
 

@@ -774,6 +774,20 @@ def _upgrade_main() -> None:
     op.create_index(op.f("ix_retraction_row_id"), "retraction", ["row_id"], unique=False)
     op.create_index(op.f("ix_retraction_wrong_patient_id"), "retraction", ["wrong_patient_id"], unique=False)
     op.create_table(
+        "secret_look",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("reason_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_secret_look_account_id_account")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_secret_look_patient_id_patient")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_secret_look")),
+        info={"owner": "web", "store": "main"},
+    )
+    op.create_index(op.f("ix_secret_look_patient_id"), "secret_look", ["patient_id"], unique=False)
+    op.create_table(
         "tablet",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("patient_id", sa.Uuid(), nullable=False),
@@ -1268,6 +1282,8 @@ def _downgrade_main() -> None:
     op.drop_table("tablet_pairing_code")
     op.drop_index(op.f("ix_tablet_patient_id"), table_name="tablet")
     op.drop_table("tablet")
+    op.drop_index(op.f("ix_secret_look_patient_id"), table_name="secret_look")
+    op.drop_table("secret_look")
     op.drop_index(op.f("ix_retraction_wrong_patient_id"), table_name="retraction")
     op.drop_index(op.f("ix_retraction_row_id"), table_name="retraction")
     op.drop_table("retraction")
