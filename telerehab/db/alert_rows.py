@@ -5,7 +5,7 @@ second alert is never written beside one of the same cause that nobody has ackno
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -38,16 +38,18 @@ def store_event(
 ) -> Alert | None:
     """Write an alert; None where the same episode has one already, or an earlier one still waits for somebody."""
     row_id = alert_id(training_session_id or patient.id, event)
-    began_at = from_us(event.onset_us)
-    same = select(Alert, ~is_open()).where(
+    began_at, found_at = from_us(event.onset_us), from_us(event.at_us)
+    same = select(Alert, is_open()).where(
         col(Alert.patient_id) == patient.id,
         col(Alert.training_session_id) == training_session_id,
         col(Alert.cause) == event.cause.value,
     )
-    for row, is_acknowledged in db.exec(same):
-        is_same_stream = row.data.get("stream") == event.stream
-        is_same_episode = row.id == row_id or abs(row.began_at - began_at) < SAME_EPISODE
-        if is_same_stream and (is_same_episode or not is_acknowledged):
+    of_training_session = [] if training_session_id is None else [training_session_id]
+    confirmed_at = read_confirmations(db, of_training_session).get(training_session_id or patient.id)
+    for row, is_waiting in db.exec(same):
+        is_near = abs(row.began_at - began_at) < SAME_EPISODE
+        is_new = confirmed_at is not None and row.found_at <= confirmed_at < found_at
+        if row.data.get("stream") == event.stream and (row.id == row_id or is_waiting or (is_near and not is_new)):
             return None
     confirmer = CONFIRMED_BY[event.cause]
     alert = Alert(
@@ -61,7 +63,7 @@ def store_event(
         is_stop=confirmer is not None,
         needs_confirmation_by=None if confirmer is None else confirmer.value,
         began_at=began_at,
-        found_at=from_us(event.at_us),
+        found_at=found_at,
         found_by=found_by,
         data={} if event.stream is None else {"stream": event.stream},
     )
@@ -127,6 +129,16 @@ def read_limits_in_force(db: Session, trained_by: Mapping[UUID, UUID | None], *,
 
 def read_confirmations(db: Session, training_sessions: Collection[UUID]) -> dict[UUID, datetime]:
     """Return when somebody last let a patient go on, of each training session in which that happened."""
+    return dict(_read_confirmations(db, training_sessions))
+
+
+def read_confirmation_times(db: Session, training_session: UUID) -> list[datetime]:
+    """Return every time at which somebody let a patient go on in a training session."""
+    return [at for _, at in _read_confirmations(db, [training_session])]
+
+
+def _read_confirmations(db: Session, training_sessions: Collection[UUID]) -> Iterator[tuple[UUID, datetime]]:
+    """Yield training session and time of every word to go on, in order of time."""
     statement = (
         select(Alert.training_session_id, AlertAcknowledgement.at)
         .join(AlertAcknowledgement, col(AlertAcknowledgement.alert_id) == col(Alert.id))
@@ -136,7 +148,9 @@ def read_confirmations(db: Session, training_sessions: Collection[UUID]) -> dict
         )
         .order_by(col(AlertAcknowledgement.at))
     )
-    return {identifier: at for identifier, at in db.exec(statement) if identifier is not None}
+    for identifier, at in db.exec(statement):
+        if identifier is not None:
+            yield identifier, at
 
 
 def _limits_of(version_id: UUID, content: Mapping[str, Any]) -> Limits:
