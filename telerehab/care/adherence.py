@@ -1,8 +1,7 @@
 """Adherence: what was planned on each day, and what came of it.
 
 A day's status depends on that day alone: the plan version in force, the pauses that cover it, the training done on it,
-and today. So it is the same in every window in which the day is looked at. A retracted training session must not be
-handed in at all (`TrainingDone.is_retracted` is left out here once more).
+and today. So it is the same in every window in which the day is looked at. What was retracted counts nowhere.
 
 "Not measured" differs from nothing done: training whose sets no sensor counted is `unmeasured`, not `missed`.
 """
@@ -120,8 +119,7 @@ def find_adherence(
     n_days = max(0, min((stop_day - first_day).days, WINDOW_MAX_DAYS))
     trained: dict[date, list[TrainingDone]] = {}
     for training in done:
-        if not training.is_retracted:
-            trained.setdefault(training.day, []).append(training)
+        trained.setdefault(training.day, []).append(training)
     days = tuple(
         judge_day(day, versions=versions, done=trained.get(day, ()), pauses=pauses, today=today)
         for day in (first_day + timedelta(days=i) for i in range(n_days))

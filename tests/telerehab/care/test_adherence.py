@@ -184,6 +184,15 @@ def test_a_pause_excuses_its_days_and_a_trained_day_stays_trained(kind: str) -> 
     assert _statuses(_trained(1), pause)[:4] == ["missed", "done", "excused", "missed"]
 
 
+def test_training_during_a_pause_is_not_measured_against_the_plan() -> None:
+    pause = (Pause(kind="illness", first_day=MONDAY, stop_day=None),)
+    found = find_adherence(PLAN, _trained(0, knee=1), pause, first_day=MONDAY, stop_day=_day(2), today=_day(3))
+
+    assert [day.status for day in found.days] == ["partly", "excused"]
+    assert found.days[0].completeness is None
+    assert found.completeness is None
+
+
 def test_a_pause_without_end_lasts() -> None:
     assert _statuses([], Pause(kind="illness", first_day=_day(2), stop_day=None))[2:5] == ["excused"] * 3
 

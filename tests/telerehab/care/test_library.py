@@ -72,7 +72,11 @@ def test_a_figure_is_mirrored_for_the_other_side_and_back(code: str) -> None:
 
     turned = mirrored(figure)
 
-    assert turned != figure
+    assert all(
+        turned.poses[name][joint] == (pytest.approx(1 - x), y)
+        for name, pose in figure.poses.items()
+        for joint, (x, y) in pose.items()
+    )
     assert turned.poses.keys() == figure.poses.keys()
     assert mirrored(turned) == figure
 

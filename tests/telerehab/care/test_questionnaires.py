@@ -134,6 +134,13 @@ def test_a_missing_answer_is_never_counted_as_nothing(values: list[int | None]) 
         assert share == pytest.approx(100 - 25 * sum(known) / len(known))
 
 
+def test_a_sum_with_a_missing_answer_is_that_of_as_many_answers() -> None:
+    said = deepcopy(IMPORT)
+    said["scores"][0]["missing_max"] = 1
+
+    assert count_scores(read_import(said), {"q0": "o1", "q1": "o2", "q2": "o3"})[0].value == 8
+
+
 def test_an_option_that_does_not_apply_counts_as_missing() -> None:
     said = deepcopy(IMPORT)
     said["questions"][0]["options"] = [*OPTIONS, {"code": "na", "text": {"da": "ikke relevant"}, "value": None}]
@@ -234,6 +241,7 @@ def test_what_is_due_stays_open_until_answered_and_is_never_asked_twice() -> Non
     assert find_open_due_date(weekly, answered_on=[], today=at(-1)) is None
     assert find_open_due_date(weekly, answered_on=[], today=at(6)) == DAY
     assert find_open_due_date(weekly, answered_on=[at(2)], today=at(6)) is None
+    assert find_open_due_date(weekly, answered_on=[at(7)], today=at(7)) is None
     assert find_open_due_date(weekly, answered_on=[at(2)], today=at(7)) == at(7)
     assert find_open_due_date(weekly, answered_on=[], today=at(20)) == at(14)
 
