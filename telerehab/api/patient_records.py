@@ -1,10 +1,11 @@
 """A patient's record: its head, identity, looks that need a reason, and who treats the patient."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import StringConstraints
 
 from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb, WritingDb
 from telerehab.api.models import Answer, Body, LooseMoment, LooseUuid
@@ -17,8 +18,9 @@ from telerehab.db.repositories.patient_records import Secret
 
 router = APIRouter(prefix="/api", tags=["patients"])
 
-LookReason = Literal["confirm_identity", "contact_authority", "write_report", "correct_record", "visit_or_delivery"]
-"""Why somebody looks at what is hidden; each has a text `look_reason.<value>`. Free text would itself name people."""
+LookReason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500, pattern=r"^[^\x00]*$")
+]
 
 
 def get_care_relations(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> CareRelationRepository:
@@ -81,9 +83,9 @@ class RevealBody(Body):
 
 
 class RevealRead(Answer):
-    """What was hidden; null = nobody knows."""
+    """The CPR number, or whether the address is protected; null = nobody knows."""
 
-    value: str | None
+    value: str | bool | None
 
 
 class FindBody(Body):
@@ -147,7 +149,7 @@ def put_identity(patient_id: UUID, body: IdentityBody, records: WritablePatientR
 @declares(THERAPIST_OR_MANAGER)
 def reveal(patient_id: UUID, body: RevealBody, records: WritablePatientRecords) -> object:
     """Show what is hidden, with a reason; every look is recorded."""
-    return RevealRead(value=records.reveal(patient_id, body.what, reason_code=body.reason))
+    return RevealRead(value=records.reveal(patient_id, body.what, reason=body.reason))
 
 
 @router.post("/patients/{patient_id}/end", status_code=204)

@@ -28,6 +28,7 @@ from telerehab.db.tables import (
     GroupMembership,
     HelpCall,
     Patient,
+    SecretLook,
     Tablet,
 )
 from telerehab.db.unique import flush_unique
@@ -179,22 +180,39 @@ class PatientRecordRepository:
         self._record("change_identity", patient.id)
         return self._head_of(opened)
 
-    def reveal(self, patient_id: UUID, what: Secret, *, reason_code: str) -> str | None:
-        """Return the CPR number (ten digits), or "yes" or "no" for the mark; None = unknown. Every look is recorded.
+    def reveal(self, patient_id: UUID, what: Secret, *, reason: str) -> str | bool | None:
+        """Return the CPR number (ten digits), or whether the address is protected; None = unknown.
+
+        The look stands in the audit chain, its reason sealed beside it.
 
         Raises
         ------
         NotFoundError
-            The reader may not look.
+            The reader may not look, or the patient was erased.
         """
         opened = self._patients.require(patient_id, Scope.ASSIGN)
-        if what == "cpr":
-            value = opened.seal.cpr()
-        else:
-            mark = opened.seal.has_protected_address()
-            value = None if mark is None else "yes" if mark else "no"
-        self._record(f"reveal_{what}", patient_id, reason_code=reason_code)
-        return value
+        if not opened.seal.has_key or self._reader.account_id is None:
+            raise NotFoundError("no such patient")
+        look_id = uuid4()
+        self._db.add(
+            SecretLook(
+                id=look_id,
+                patient_id=patient_id,
+                account_id=self._reader.account_id,
+                what=what,
+                reason_sealed=opened.seal.seal(reason, table="secret_look", column="reason", row_id=look_id),
+                at=self._now,
+            )
+        )
+        record(
+            self._db,
+            actor=self._reader,
+            action=f"reveal_{what}",
+            patient_id=patient_id,
+            object=f"secret_look:{look_id}",
+            now=self._now,
+        )
+        return opened.seal.cpr() if what == "cpr" else opened.seal.has_protected_address()
 
     def find(self, cpr: str) -> Sequence[Patient]:
         """Return the organisation's patient with this CPR number, or nothing; every question is recorded."""
@@ -301,15 +319,8 @@ class PatientRecordRepository:
     def _hash(self, cpr: str | None) -> str | None:
         return None if cpr is None else cpr_hash(self._key_ring, self._reader.organisation_id, cpr)
 
-    def _record(self, action: str, patient_id: UUID, *, reason_code: str | None = None) -> None:
-        record(
-            self._db,
-            actor=self._reader,
-            action=action,
-            patient_id=patient_id,
-            reason_code=reason_code,
-            now=self._now,
-        )
+    def _record(self, action: str, patient_id: UUID) -> None:
+        record(self._db, actor=self._reader, action=action, patient_id=patient_id, now=self._now)
 
 
 def end_what_runs(db: Session, patient_id: UUID, *, now: datetime) -> None:
