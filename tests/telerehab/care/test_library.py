@@ -73,7 +73,7 @@ def test_a_figure_is_mirrored_for_the_other_side_and_back(code: str) -> None:
     turned = mirrored(figure)
 
     assert all(
-        turned.poses[name][joint] == (pytest.approx(1 - x), y)
+        turned.poses[name][joint] == pytest.approx((1 - x, y))
         for name, pose in figure.poses.items()
         for joint, (x, y) in pose.items()
     )
