@@ -1,19 +1,35 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
-import { api, ApiError, type LiveSessionSummary, type Me } from "../shared/api";
+import { api, ApiError, newId, type LiveSessionSummary } from "../shared/api";
 import { startLanguage } from "../shared/i18n";
 import { isPresent, isWaiting, type Participant } from "../shared/messages";
+import { freshnessOf } from "../shared/live_values";
+import { Outbox, type OutboxEntry, type Outcome } from "../shared/outbox";
 import { openOwnMedia, rememberedChoice, type MediaChoice } from "../shared/own_media";
 import { Room } from "../shared/room";
+import { patientApi, type HelpedPatient, type MyLogin, type ReportAnswer } from "./api";
+import { AloneFace } from "./alone_face";
+import { Guard } from "./guard";
+import { HelpCaller } from "./help_caller";
+import { HomeData } from "./home_data";
+
+/** What the patient looks at outside training; each is one screen. */
+export type HomePage = "home" | "messages" | "goals" | "progress" | "questionnaire" | "not_today";
 
 export type Screen =
   | "loading"
   | "not_logged_in"
-  | "home"
+  | "pin"
+  | "whom"
+  | "offer"
+  | HomePage
+  | "alone"
+  | "pain"
   | "waiting"
   | "training"
   | "stop_question"
   | "writing"
   | "receipt"
+  | "stopped"
   | "replaced"
   | "revoked";
 
@@ -21,10 +37,13 @@ const LOOK_AGAIN_MS = 3000;
 const CALL_AGAIN_MS = 1000;
 /** Kept for the tab only: after a reload the patient is back without a tap. */
 const SEAT_KEY = "telerehab.seat";
+/** Kept for the tab only: the PIN is asked when the page is opened, not again while somebody trains. */
+const PIN_KEY = "telerehab.pin_given";
+const TELEPHONE_KEY = "telerehab.help_telephone";
 
 /** What the patient's page knows and does; the screens only show it. */
 export class PatientFace {
-  readonly me = signal<Me | null>(null);
+  readonly me = signal<MyLogin | null>(null);
   readonly loaded = signal(false);
   readonly unreachable = signal(false);
   readonly loggedIn = signal(true);
@@ -33,8 +52,20 @@ export class PatientFace {
   readonly media = signal<MediaChoice | null>(rememberedChoice());
   /** What the patient wants; null = what the server says. Sent again until both agree. */
   readonly pauseWanted = signal<boolean | null>(null);
-  readonly asking = signal<"stop" | "write" | null>(null);
-  readonly helpOpen = signal(false);
+  readonly asking = signal<"stop" | "write" | "pain" | null>(null);
+  readonly page = signal<HomePage>("home");
+  /** The plan is looked at although a live session could be joined. */
+  readonly showsPlan = signal(false);
+  readonly pinGiven = signal(sessionStorage.getItem(PIN_KEY) !== null);
+  /** Whom a helper helps now. */
+  readonly helped = signal<HelpedPatient | null>(null);
+  readonly helpedPatients = signal<HelpedPatient[] | null>(null);
+  readonly telephone = signal<string | null>(localStorage.getItem(TELEPHONE_KEY));
+  readonly home = new HomeData();
+  readonly outbox = new Outbox((outcome) => this.heedOutcome(outcome));
+  readonly guard = new Guard({ isAllDelivered: () => !this.outbox.isWaitingFor(isReport) });
+  readonly alone = new AloneFace(this.outbox, this.guard);
+  readonly helpCaller = new HelpCaller((id) => this.withdrawLater(id));
   /** What the patient wants; null = what the server says. Sent again until both agree. */
   readonly helpWanted = signal<boolean | null>(null);
   readonly receipt = signal<Receipt | null>(null);
@@ -50,23 +81,36 @@ export class PatientFace {
   readonly paused = computed(() => this.pauseWanted.value ?? (this.self.value?.paused_since ?? null) !== null);
   readonly helpHeard = computed(() => (this.self.value?.help_since ?? null) !== null && this.room.value?.link.value === "open");
 
+  readonly isHelper = computed(() => this.me.value?.role === "helper");
+  /** The patient whose page this is; null as long as nobody knows. */
+  readonly patientId = computed(() => this.me.value?.patient_id ?? this.helped.value?.patient_id ?? null);
+  readonly patientName = computed(() => (this.isHelper.value ? this.helped.value?.display_name : this.me.value?.display_name) ?? "");
+
   readonly screen = computed<Screen>(() => {
     if (!this.loggedIn.value) return "not_logged_in";
+    if (this.needsPin()) return "pin";
     if (this.receipt.value) return "receipt";
     const room = this.room.value;
     if (room?.bye.value === "replaced") return "replaced";
     if (room?.bye.value === "revoked") return "revoked";
+    // What ran before a reload needs no server to go on; a closed gate stands before everything that moves.
+    const isTraining = room !== null || (this.alone.state.value !== null && this.alone.state.value.step !== "receipt");
+    if (isTraining && this.guard.gate.value !== null) return "stopped";
+    if (!room && this.alone.state.value !== null) return "alone";
     if (!this.loaded.value) return "loading";
+    if (this.isHelper.value && this.helped.value === null) return "whom";
     const self = this.self.value;
-    if (!room) return "home";
+    if (!room) return this.offered.value !== null && !this.showsPlan.value ? "offer" : this.page.value;
     if (!self) return "loading";
     if (isWaiting(self)) return "waiting";
     if (!isPresent(self)) return "loading";
     if (this.asking.value === "stop") return "stop_question";
+    if (this.asking.value === "pain") return "pain";
     return this.asking.value === "write" ? "writing" : "training";
   });
 
   start(): void {
+    this.helpCaller.resume();
     void this.look();
     setInterval(() => void this.look(), LOOK_AGAIN_MS);
     setInterval(() => this.callAgain(), CALL_AGAIN_MS);
@@ -84,11 +128,121 @@ export class PatientFace {
       if (this.self.value?.state === "removed") void this.finish("done");
     });
     effect(() => {
-      if (this.room.value) void keepAwake();
+      if (this.room.value || this.alone.state.value) void keepAwake();
+    });
+    effect(() => {
+      const patientId = this.patientId.value;
+      if (patientId === null || this.needsPin()) return;
+      this.home.start(patientId, this.isHelper.value);
+      this.outbox.start(patientId);
+      this.guard.start(patientId, () => this.interrupt());
+      this.alone.start(patientId);
+    });
+    effect(() => this.keepTelephone(this.helpCaller.call.value?.telephone));
+    effect(() => {
+      const training = this.training.value?.id;
+      if (training === undefined) return;
+      this.guard.useLimits(this.home.today.peek()?.plan?.limits);
+      this.guard.beginWatch(training);
     });
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible" && this.room.peek()) void keepAwake();
+      if (document.visibilityState !== "visible") return;
+      if (this.room.peek() || this.alone.state.peek()) void keepAwake();
+      void this.outbox.flush();
     });
+    addEventListener("online", () => void this.outbox.flush());
+  }
+
+  needsPin(): boolean {
+    return this.me.value?.has_tablet_pin === true && !this.pinGiven.value;
+  }
+
+  givePin(): void {
+    sessionStorage.setItem(PIN_KEY, "1");
+    this.pinGiven.value = true;
+  }
+
+  /** A helper chooses whom to help, or goes back to the list. */
+  help(patient: HelpedPatient | null): void {
+    this.home.stop();
+    this.guard.stop();
+    this.page.value = "home";
+    this.helped.value = patient;
+    if (patient !== null) void this.look();
+  }
+
+  /** May this login do what a helper needs a scope for? */
+  may(scope: string): boolean {
+    return !this.isHelper.value || (this.helped.value?.scopes.includes(scope) ?? false);
+  }
+
+  /** Something for the server, delivered now or when the link is back. */
+  send(method: OutboxEntry["method"], path: string, body: unknown, group: string = newId()): void {
+    const owner = this.patientId.peek();
+    if (owner !== null) this.outbox.put({ owner, group, method, path, body });
+  }
+
+  startAlone(): void {
+    const plan = this.home.today.peek()?.plan;
+    const patientId = this.patientId.peek();
+    if (plan && patientId !== null) this.alone.begin(plan, patientId);
+  }
+
+  /** Pain in a live session: judged here at once, and told. */
+  reportLivePain(value: number): void {
+    this.asking.value = null;
+    const training = this.training.peek();
+    const patientId = this.patientId.peek();
+    if (patientId !== null) {
+      const body = {
+        training_session_id: training?.id ?? null,
+        training_set_id: null,
+        kind: "pain",
+        value,
+        phase: "during",
+        at: new Date().toISOString(),
+      };
+      this.send("PUT", `/api/patients/${patientId}/self-reports/${newId()}`, body, training?.id);
+    }
+    this.guard.observe({ pain: value }, performance.now());
+  }
+
+  /** Go on after a confirmed stop. */
+  passGate(): void {
+    if (!this.guard.pass()) return;
+    this.alone.goOn();
+    if (this.room.peek()) this.wantPause(false);
+  }
+
+  /** Out of a stop: training ends for today, whatever is still open. */
+  stopForToday(): void {
+    if (this.room.peek()) void this.finish("stop");
+    else this.alone.stop();
+  }
+
+  private interrupt(): void {
+    this.asking.value = null;
+    this.alone.interrupt();
+    if (this.room.peek()) this.wantPause(true);
+  }
+
+  private heedOutcome({ entry, answer, refusal }: Outcome): void {
+    if (refusal?.code === "stop_unconfirmed") this.guard.heedRefusal();
+    if (refusal === null && isReport(entry) && isReportAnswer(answer)) {
+      this.keepTelephone(answer.telephone);
+      this.guard.heed(answer, false); // only being asked tells that a stop is over
+    }
+  }
+
+  private withdrawLater(id: string): void {
+    this.send("POST", `/api/help-calls/${id}/withdraw`, {}, id);
+  }
+
+  /** Kept on the browser: it is needed most when nothing can be asked. */
+  keepTelephone(telephone: string | null | undefined): void {
+    if (!telephone || telephone === this.telephone.peek()) return;
+    this.telephone.value = telephone;
+    localStorage.setItem(TELEPHONE_KEY, telephone);
   }
 
   name(): string {
@@ -123,10 +277,10 @@ export class PatientFace {
   }
 
   wantHelp(on: boolean): void {
-    if (!this.room.value) {
-      this.helpOpen.value = on;
-      return;
-    }
+    const room = this.room.peek();
+    if (on && !this.isHelper.peek()) this.helpCaller.press(room?.liveSession ?? null);
+    if (!on) this.helpCaller.withdraw();
+    if (!room) return;
     this.helpWanted.value = on;
     this.callAgain();
   }
@@ -186,15 +340,18 @@ export class PatientFace {
     if (this.room.peek()) return;
     try {
       if (this.me.peek() === null) {
-        const me = await api.me();
+        const me = await patientApi.me();
         startLanguage(me.language);
         this.me.value = me;
+        this.keepTelephone(me.organisation?.help_telephone);
       }
+      if (this.isHelper.peek() && this.helped.peek() === null) this.helpedPatients.value = await patientApi.helpedPatients();
       const sessions = await api.liveSessions();
       this.offered.value = sessions.find((session) => ["open", "live", "paused", "scheduled"].includes(session.state)) ?? null;
       this.unreachable.value = false;
       this.loggedIn.value = true;
       this.loaded.value = true;
+      if (this.patientId.peek() !== null && !this.needsPin()) void this.home.read(this.isHelper.peek());
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) this.loggedIn.value = false;
       else this.unreachable.value = true;
@@ -208,9 +365,21 @@ export class PatientFace {
     const room = this.room.peek();
     if (!room || room.link.peek() === "closed") return;
     const self = room.me();
+    const value = room.valueOf(this.training.peek()?.id);
+    if (value && freshnessOf(value, performance.now()).freshness === "fresh") {
+      this.guard.observe({ heartRate: value.entry.heartRate }, performance.now());
+    }
     insist(this.helpWanted, (self?.help_since ?? null) !== null, room.help);
     insist(this.pauseWanted, (self?.paused_since ?? null) !== null, room.pause);
   }
+}
+
+function isReport(entry: OutboxEntry): boolean {
+  return entry.path.includes("/self-reports/");
+}
+
+function isReportAnswer(answer: unknown): answer is ReportAnswer {
+  return typeof answer === "object" && answer !== null && "is_stopped" in answer;
 }
 
 export interface Receipt {

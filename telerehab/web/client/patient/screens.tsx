@@ -1,12 +1,22 @@
-import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { language, number, setLanguage, t } from "../shared/i18n";
 import { exerciseText } from "../shared/codes";
 import type { LinkQuality } from "../shared/messages";
-import { LinkMark } from "../shared/parts";
+import { LinkMark, Voice } from "../shared/parts";
 import { TapGuard } from "../shared/tap_guard";
-import { playTone } from "../shared/tone";
+import { itemOf } from "./alone";
+import { AloneScreen, StopQuestion } from "./alone_screens";
 import type { PatientFace, Receipt } from "./face";
+import { GateScreen } from "./gate_screen";
+import { HelpScreen } from "./help_screen";
+import { HomeScreen, itemName, OfferScreen, WhomScreen } from "./home";
+import { DoneMark, Message } from "./message";
+import { GoalsScreen, MessagesScreen, NotTodayScreen, ProgressScreen } from "./own_pages";
+import { PinScreen } from "./pin";
+import { QuestionnaireScreen } from "./questionnaire";
+import { PainScreen } from "./scales";
+import { Telephone } from "./telephone";
+import { ToneButton } from "./tone_button";
 import { TrainingScreen } from "./training";
 import { WritingScreen } from "./writing";
 
@@ -24,7 +34,7 @@ export function PatientApp({ face }: { face: PatientFace }) {
   return (
     <div class="page" onClickCapture={onClickCapture}>
       <Header face={face} />
-      {face.helpOpen.value ? <HelpScreen face={face} /> : <CurrentScreen face={face} />}
+      {face.helpCaller.isOn.value && !face.room.value ? <HelpScreen face={face} /> : <CurrentScreen face={face} />}
     </div>
   );
 }
@@ -41,23 +51,44 @@ function CurrentScreen({ face }: { face: PatientFace }) {
           </a>
         </Message>
       );
+    case "pin":
+      return <PinScreen face={face} />;
+    case "whom":
+      return <WhomScreen face={face} />;
+    case "offer":
+      return <OfferScreen face={face} />;
     case "home":
       return <HomeScreen face={face} />;
+    case "messages":
+      return <MessagesScreen face={face} />;
+    case "goals":
+      return <GoalsScreen face={face} />;
+    case "progress":
+      return <ProgressScreen face={face} />;
+    case "questionnaire":
+      return <QuestionnaireScreen face={face} />;
+    case "not_today":
+      return <NotTodayScreen face={face} />;
+    case "alone":
+      return <AloneScreen face={face} />;
+    case "stopped":
+      return <GateScreen face={face} />;
+    case "pain":
+      return (
+        <PainScreen
+          title={t("patient.pain.how_much")}
+          onPress={(value) => face.reportLivePain(value)}
+          onBack={() => (face.asking.value = null)}
+        >
+          <TherapistVoice face={face} />
+        </PainScreen>
+      );
     case "waiting":
       return <WaitingScreen face={face} />;
     case "training":
       return <TrainingScreen face={face} />;
     case "stop_question":
-      return (
-        <Message title={t("patient.stop.question")}>
-          <button class="button calm" data-action="stop-no" onClick={() => (face.asking.value = null)}>
-            {t("patient.stop.no")}
-          </button>
-          <button class="button primary" data-action="stop-yes" onClick={() => void face.finish("stop")}>
-            {t("patient.stop.yes")}
-          </button>
-        </Message>
-      );
+      return <StopQuestion onNo={() => (face.asking.value = null)} onYes={() => void face.finish("stop")} />;
     case "writing":
       return <WritingScreen face={face} />;
     case "receipt":
@@ -80,15 +111,24 @@ function Header({ face }: { face: PatientFace }) {
   const screen = face.screen.value;
   const training = face.training.value;
   const link: LinkQuality = room?.link.value !== "open" ? "lost" : (face.self.value?.link ?? "good");
-  const showsExercise = screen === "training" || screen === "writing" || screen === "stop_question";
+  const showsExercise = screen === "training" || screen === "writing" || screen === "stop_question" || screen === "pain";
+  const alone = face.alone.state.value;
   return (
     <header class="top">
       <div class="top-text">
-        {showsExercise && training ? <p class="top-title">{exerciseText(training)}</p> : <p class="top-title">{t("app.name")}</p>}
+        <p class="top-title">
+          {showsExercise && training ? exerciseText(training) : screen === "alone" && alone?.step === "set" ? itemName(itemOf(alone)) : t("app.name")}
+        </p>
         {room && (
           <p class="top-status">
             {room.link.value === "connecting" ? t("app.loading") : <LinkMark link={link} />}
             {room.link.value === "open" && <MediaWords face={face} />}
+          </p>
+        )}
+        {!room && face.loaded.value && (
+          <p class="top-status">
+            <LinkMark link={face.unreachable.value ? "lost" : "good"} />
+            {face.outbox.waiting.value > 0 && <span>{t("patient.kept_here")}</span>}
           </p>
         )}
       </div>
@@ -104,7 +144,7 @@ function Header({ face }: { face: PatientFace }) {
         class="button help"
         data-action="help"
         aria-label={`${t("help.call")} – ${t("help.call.label")}`}
-        aria-pressed={face.helpOn.value || face.helpOpen.value}
+        aria-pressed={face.helpOn.value || face.helpCaller.isOn.value}
         onClick={() => face.wantHelp(true)}
       >
         <HelpMark />
@@ -136,70 +176,6 @@ function HelpMark() {
   );
 }
 
-/** A title, some text and one decision. */
-export function Message(props: { title: string; text?: string; status?: boolean; children?: ComponentChildren }) {
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), [props.title]);
-  return (
-    <main class="message">
-      <h1 ref={heading} tabIndex={-1}>
-        {props.title}
-      </h1>
-      {props.text && <p class="lead">{props.text}</p>}
-      {props.children && <div class="choices">{props.children}</div>}
-    </main>
-  );
-}
-
-function HelpScreen({ face }: { face: PatientFace }) {
-  return (
-    <Message title={t("help.title")} text={t("help.nobody")}>
-      <p class="note">{t("app.not_an_alarm")}</p>
-      <button class="button primary" data-action="help-close" onClick={() => face.wantHelp(false)}>
-        {t("help.close")}
-      </button>
-    </Message>
-  );
-}
-
-function HomeScreen({ face }: { face: PatientFace }) {
-  const isReady = face.offered.value !== null;
-  const startsWithCamera = (face.media.value ?? "both") === "both";
-  return (
-    <main class="message">
-      <h1>{t("patient.greeting", { name: face.me.value?.display_name ?? "" })}</h1>
-      <p class="lead" role="status">
-        {face.unreachable.value ? t("error.unreachable") : t(isReady ? "patient.home.ready" : "patient.home.none")}
-      </p>
-      {isReady && (
-        <div class="choices">
-          <button class="button primary big" data-action="start" onClick={() => void face.join(face.media.value ?? "both")}>
-            {t("patient.start")}
-          </button>
-        </div>
-      )}
-      {isReady && (
-        <>
-          {face.media.value === null && <p class="note">{t("patient.home.media")}</p>}
-          <div class="choices">
-            {startsWithCamera ? (
-              <button class="button calm" data-action="start-without" onClick={() => void face.join("audio")}>
-                {t("patient.start.without_camera")}
-              </button>
-            ) : (
-              <button class="button calm" data-action="start-with" onClick={() => void face.join("both")}>
-                {t("patient.start.with_camera")}
-              </button>
-            )}
-            <ToneButton />
-          </div>
-        </>
-      )}
-      <p class="note foot">{t("app.not_an_alarm")}</p>
-    </main>
-  );
-}
-
 function WaitingScreen({ face }: { face: PatientFace }) {
   return (
     <main class="message">
@@ -219,6 +195,14 @@ function WaitingScreen({ face }: { face: PatientFace }) {
   );
 }
 
+/** The voice goes on while another screen than the exercise is shown. */
+function TherapistVoice({ face }: { face: PatientFace }) {
+  const room = face.room.value;
+  const therapist = face.therapist.value;
+  if (!room || !therapist) return null;
+  return <Voice stream={room.streamOf(therapist.id, "audio")} onBlocked={(start) => (face.soundBlocked.value = start)} />;
+}
+
 /** What became of the call for help; an alert, so that it is read out at once. */
 export function HelpBanner({ face }: { face: PatientFace }) {
   const isLost = face.room.value?.link.value === "lost";
@@ -228,33 +212,11 @@ export function HelpBanner({ face }: { face: PatientFace }) {
       <p role="alert">
         {isLost ? t("help.unreachable", { name }) : face.helpHeard.value ? t("help.sent", { name }) : t("help.sending", { name })}
       </p>
+      {face.helpCaller.view.value?.kind === "telephone" && <Telephone face={face} />}
       <button class="button calm" data-action="help-cancel" onClick={() => face.wantHelp(false)}>
         {t("help.cancel")}
       </button>
     </div>
-  );
-}
-
-function ToneButton() {
-  const [played, setPlayed] = useState(false);
-  return (
-    <>
-      <button
-        class="button calm"
-        data-action="tone"
-        onClick={() => {
-          playTone();
-          setPlayed(true);
-        }}
-      >
-        {t("patient.tone")}
-      </button>
-      {played && (
-        <p class="note" role="status">
-          {t("patient.tone.hint")}
-        </p>
-      )}
-    </>
   );
 }
 
@@ -267,11 +229,8 @@ function ReceiptScreen({ face, receipt }: { face: PatientFace; receipt: Receipt 
         : t("patient.receipt.count", { count: receipt.repetitions });
   return (
     <main class="message">
-      <svg class="done-mark" viewBox="0 0 64 64" aria-hidden="true" focusable="false">
-        <circle cx="32" cy="32" r="30" />
-        <path d="M18 33 28 43 47 22" />
-      </svg>
-      <h1>{t("patient.receipt.title", { name: face.me.value?.display_name ?? "" })}</h1>
+      <DoneMark />
+      <h1>{t("patient.receipt.title", { name: face.patientName.value })}</h1>
       <p class="lead">{count}</p>
       {receipt.romDeg !== null && <p class="lead">{t("patient.receipt.rom", { degrees: number(receipt.romDeg) })}</p>}
       <p class="lead saved" role="status">

@@ -223,6 +223,9 @@ function Bottom({ face }: { face: PatientFace }) {
       <button class="button calm" data-action="write" onClick={() => (face.asking.value = "write")}>
         {t("patient.write")}
       </button>
+      <button class="button calm" data-action="hurts" onClick={() => (face.asking.value = "pain")}>
+        {t("patient.pain.hurts")}
+      </button>
       <StopButton face={face} />
     </footer>
   );

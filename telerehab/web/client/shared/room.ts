@@ -1,26 +1,15 @@
 import { signal } from "@preact/signals";
-import { decodeFrame, type LiveEntry } from "./frame";
-import { ageNowMs, judgeAge, type Freshness } from "./freshness";
-import { AngleHistory } from "./history";
+import { largest, storeFrame, type LiveValue } from "./live_values";
 import type { LiveEvent, LiveSessionState, Participant } from "./messages";
 import { applyIncrement, textIncrement, type TextLine } from "./realtime_text";
 import { MediaLegs, type Legs } from "./rtc";
 import { LiveSocket, type ByeReason, type LinkState } from "./socket";
 
-export const HISTORY_S = 30;
+export { freshnessOf, HISTORY_S, type LiveValue } from "./live_values";
+
 const TEXT_EVENTS_MAX = 2000;
 /** Typed text leaves at the latest so long after the key was pressed; with the way it is seen within 500 ms. */
 const TEXT_DELAY_MS = 100;
-
-/** The newest live values of one training session. Mutated by messages, read by painting. */
-export interface LiveValue {
-  entry: LiveEntry;
-  receivedMs: number;
-  history: AngleHistory;
-  /** Was a sample ever seen? Decides between "not measured" and "no longer measured". */
-  measured: boolean;
-  largestRomDeg: number | null;
-}
 
 /**
  * One seat in one live session: the socket, the media and the newest values, as signals.
@@ -45,7 +34,11 @@ export class Room {
   private typedSent = "";
   private typingTimer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(liveSession: string, onJoined: (room: Room) => void) {
+  constructor(
+    readonly liveSession: string,
+    onJoined: (room: Room) => void,
+    onChanged: (table: string) => void = () => undefined,
+  ) {
     this.socket = new LiveSocket(liveSession, {
       onLink: (link) => (this.link.value = link),
       onState: (state) => {
@@ -67,6 +60,7 @@ export class Room {
         onJoined(this);
       },
       onRefused: (code) => (this.refused.value = code),
+      onChanged,
     });
     this.media = new MediaLegs(this.socket, {
       onSlot: (slot, stream) => (this.streams.value = { ...this.streams.value, [slot]: stream }),
@@ -149,17 +143,7 @@ export class Room {
   }
 
   private store(buffer: ArrayBuffer, receivedMs: number): void {
-    const frame = decodeFrame(buffer);
-    if (!frame) return;
-    this.frameCount += 1;
-    for (const entry of frame.entries) {
-      const known = this.values.get(entry.trainingSession);
-      const history = known?.history ?? new AngleHistory(HISTORY_S);
-      history.append(frame.tick, entry.angleDeg);
-      const measured = (known?.measured ?? false) || entry.ageMs !== null;
-      const largestRomDeg = largest(known?.largestRomDeg ?? null, entry.lastRomDeg);
-      this.values.set(entry.trainingSession, { entry, receivedMs, history, measured, largestRomDeg });
-    }
+    if (storeFrame(this.values, buffer, receivedMs)) this.frameCount += 1;
   }
 
   private take(event: LiveEvent): void {
@@ -189,16 +173,4 @@ export class Room {
       return false;
     }
   }
-}
-
-/** Return age and freshness of a value now. */
-export function freshnessOf(value: LiveValue | null, nowMs: number): { ageMs: number | null; freshness: Freshness } {
-  if (value === null) return { ageMs: null, freshness: "none" };
-  const ageMs = ageNowMs(value.entry.ageMs, value.receivedMs, nowMs);
-  return { ageMs, freshness: judgeAge(ageMs, value.measured) };
-}
-
-function largest(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.max(one, other);
 }
