@@ -19,6 +19,12 @@ export interface TextValues {
   "band.red": undefined;
   "band.silver": undefined;
   "band.yellow": undefined;
+  "calendar.group": undefined;
+  "calendar.live_session": undefined;
+  "calendar.name": undefined;
+  "calendar.telephone": undefined;
+  "calendar.visit": undefined;
+  "calendar.with": { what: string | number; who: string | number };
   "clock.in_time": undefined;
   "clock.late": undefined;
   "clock.running": undefined;

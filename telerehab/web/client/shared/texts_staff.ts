@@ -4,6 +4,12 @@ import type { Texts } from "./texts";
 
 export const staffTexts = {
   da: {
+    "calendar.group": "hold",
+    "calendar.live_session": "Træning på skærm",
+    "calendar.name": "Aftaler om træning",
+    "calendar.telephone": "Telefonsamtale",
+    "calendar.visit": "Fremmøde",
+    "calendar.with": "{what}, {who}",
     "clock.in_time": "Overholdt",
     "clock.late": "Overskredet",
     "clock.running": "Fristen løber",
@@ -171,6 +177,12 @@ export const staffTexts = {
     "trust.unknown": "Ikke målt",
   },
   en: {
+    "calendar.group": "group",
+    "calendar.live_session": "Training by video",
+    "calendar.name": "Training appointments",
+    "calendar.telephone": "Telephone call",
+    "calendar.visit": "Visit",
+    "calendar.with": "{what}, {who}",
     "clock.in_time": "In time",
     "clock.late": "Late",
     "clock.running": "The deadline is running",
