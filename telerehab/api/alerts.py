@@ -61,7 +61,7 @@ class AlertRead(Answer):
 
 
 class StopRead(Answer):
-    """Whether training stands still, why, and whose word is missing; the patient may confirm the alerts of `alert_ids`."""
+    """Whether training stands still, why, whose word is missing; the patient may confirm what `alert_ids` names."""
 
     is_stopped: bool
     cause: str | None

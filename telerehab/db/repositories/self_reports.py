@@ -118,11 +118,11 @@ class SelfReportRepository:
         if len(reports) >= REPORTS_MAX:
             raise ConflictError("there are too many reports")
         confirmations = [to_us(at) for at in read_confirmation_times(self._db, training_session_id)]
-        keyed: list[tuple[int, int, str, SelfReport | None]] = [
-            (_came_us(report), to_us(report.at), str(report.id), report) for report in reports
+        keyed: list[tuple[int, bool, int, str, SelfReport | None]] = [
+            (_came_us(report), False, to_us(report.at), str(report.id), report) for report in reports
         ]
-        keyed += [(at_us, at_us, "", None) for at_us in confirmations]
-        return [each for *_, each in sorted(keyed, key=lambda key: key[:3])]
+        keyed += [(at_us, True, at_us, "", None) for at_us in confirmations]
+        return [each for *_, each in sorted(keyed, key=lambda key: key[:4])]
 
     def _require_own(self, said: SaidByPatient, patient_id: UUID) -> TrainingSession | None:
         """Return the training session of a report; raise NotFoundError where it or the set is somebody else's."""

@@ -1,0 +1,310 @@
+"""What patients say stops training over their limits, on both databases, whatever switches and clocks say (H7, H12)."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from telerehab.care.safety import Limits, write_limits
+from telerehab.clock import utc_now
+from telerehab.db.engine import reading, writing
+from telerehab.db.tables import Alert, HelperGrant, Organisation, PlanVersion, SelfReport, TrainingSession
+from tests.telerehab.api.world import World, new_id
+
+
+class Home:
+    """The first patient of `here` with a tablet, in an open training session."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.tablet = world.as_tablet()
+        self.patient_id = world.here.patient_ids[0]
+        self.training_session_id = open_training_session(world, self.patient_id)
+
+    def says(self, kind: str, value: int | None = None, *, by: TestClient | None = None, **chosen: Any) -> Any:
+        """Return the answer to a report, a minute after the last one."""
+        self.world.clock.advance(60)
+        answer = (by or self.tablet).put(self.path(), json=self.body(kind, value, **chosen))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def path(self, report_id: str | None = None) -> str:
+        return f"/api/patients/{self.patient_id}/self-reports/{report_id or new_id()}"
+
+    def body(self, kind: str, value: int | None = None, **chosen: Any) -> dict[str, Any]:
+        said = {
+            "training_session_id": str(self.training_session_id),
+            "kind": kind,
+            "value": value,
+            "phase": "during",
+            "at": utc_now(self.world.clock).isoformat(),
+        }
+        return said | chosen
+
+    def stop(self) -> Any:
+        return self.tablet.get(f"/api/patients/{self.patient_id}/stop").json()
+
+    def alerts(self) -> list[Alert]:
+        with reading(self.world.database.main) as db:
+            return sorted(db.exec(select(Alert)), key=lambda alert: alert.found_at)
+
+    def causes(self) -> list[str]:
+        return [alert.cause for alert in self.alerts()]
+
+    def may_continue(self) -> None:
+        """Let a therapist confirm everything, a minute later."""
+        self.world.clock.advance(60)
+        therapist = self.world.as_staff("therapist")
+        for alert in self.alerts():
+            answer = therapist.post(f"/api/alerts/{alert.id}/acknowledge", json={"action": "may_continue"})
+            assert answer.status_code == 200, answer.text
+
+
+def open_training_session(world: World, patient_id: UUID) -> UUID:
+    row_id = uuid.uuid4()
+    with writing(world.database.main, owner="web") as db:
+        db.add(
+            TrainingSession(
+                id=row_id,
+                patient_id=patient_id,
+                exercise="knee_extension_seated",
+                side="right",
+                opened_at=utc_now(world.clock),
+                opened_by=uuid.uuid4(),
+            )
+        )
+    return row_id
+
+
+@pytest.fixture
+def home(world: World) -> Home:
+    return Home(world)
+
+
+def test_H7_pain_of_seven_stops_training_and_waits_for_the_therapist(home: Home) -> None:
+    with writing(home.world.database.main, owner="web") as db:
+        organisation = db.get_one(Organisation, home.world.here.organisation_id)
+        organisation.help_telephone = "+45 70 10 20 30"
+        db.add(organisation)
+    assert home.says("pain", 6)["is_stopped"] is False
+    answer = home.says("pain", 7)
+    (alert,) = home.alerts()
+    assert answer == {
+        "is_stopped": True,
+        "cause": "pain_high",
+        "since": alert.began_at.isoformat().replace("+00:00", "Z"),
+        "needs_confirmation_by": "therapist",
+        "alert_ids": [],
+        "telephone": "+45 70 10 20 30",
+    }
+    assert home.stop() == answer
+    assert (alert.cause, alert.value, alert.limit_value, alert.found_by) == ("pain_high", 7, 7, "web")
+    assert (alert.patient_id, alert.training_session_id) == (home.patient_id, home.training_session_id)
+    assert ("alert", alert.id) in [(change.table, change.id) for change in home.world.changes.told]
+
+
+def test_H7_three_more_than_at_the_start_stops_training(sqlite_world: World) -> None:
+    home = Home(sqlite_world)
+    home.says("pain", 2, phase="start")
+    assert home.says("pain", 4)["is_stopped"] is False
+    assert home.says("pain", 5)["cause"] == "pain_rise"
+    assert [(alert.cause, alert.value, alert.limit_value) for alert in home.alerts()] == [("pain_rise", 5, 5)]
+
+
+def test_H7_the_start_value_is_that_of_the_training_session(sqlite_world: World) -> None:
+    home = Home(sqlite_world)
+    home.says("pain", 0)
+    home.training_session_id = open_training_session(home.world, home.patient_id)
+    assert home.says("pain", 3)["is_stopped"] is False
+
+
+def test_H7_the_plans_own_limits_hold(home: Home) -> None:
+    now = utc_now(home.world.clock)
+    with writing(home.world.database.main, owner="web") as db:
+        version = PlanVersion(
+            patient_id=home.patient_id,
+            number=1,
+            content={"items": [], "limits": write_limits(Limits(pain_max=4))},
+            content_hash="0" * 64,
+            valid_from=now.date(),
+            author_id=home.world.here.therapist_id,
+            reason_sealed=b"-",
+            created_at=now,
+        )
+        db.add(version)
+    assert home.says("pain", 4)["cause"] == "pain_high"
+
+
+@pytest.mark.parametrize("service", ["measure_only", "communication_only"])
+def test_H7_what_the_patient_says_counts_whatever_the_organisation_has_switched_off(
+    sqlite_world: World, service: str
+) -> None:
+    home = Home(sqlite_world)
+    with writing(home.world.database.main, owner="web") as db:
+        organisation = db.get_one(Organisation, home.world.here.organisation_id)
+        organisation.service = service
+        db.add(organisation)
+    assert home.says("pain", 8)["is_stopped"] is True
+    assert home.says("stop")["is_stopped"] is True
+    assert home.causes() == ["pain_high", "stop_pressed"]
+
+
+def test_H7_the_patients_own_stop_waits_for_the_patient_alone(home: Home) -> None:
+    answer = home.says("stop")
+    assert (answer["cause"], answer["needs_confirmation_by"]) == ("stop_pressed", "patient")
+    (alert,) = home.alerts()
+    assert answer["alert_ids"] == [str(alert.id)]
+    confirmed = home.tablet.post(f"/api/alerts/{alert.id}/confirm").json()
+    assert (confirmed["is_stopped"], confirmed["cause"], confirmed["alert_ids"]) == (False, None, [])
+    assert home.says("stop")["is_stopped"] is True
+    assert len(home.alerts()) == 2
+
+
+def test_H7_as_long_as_one_cause_needs_the_therapist_the_patient_can_confirm_nothing_away(home: Home) -> None:
+    home.says("pain", 9)
+    answer = home.says("stop")
+    assert (answer["cause"], answer["needs_confirmation_by"], answer["alert_ids"]) == ("pain_high", "therapist", [])
+    own = next(alert for alert in home.alerts() if alert.cause == "stop_pressed")
+    after = home.tablet.post(f"/api/alerts/{own.id}/confirm").json()
+    assert (after["is_stopped"], after["needs_confirmation_by"]) == (True, "therapist")
+
+
+def test_H7_pain_after_a_confirmation_stops_again_also_seconds_later(home: Home) -> None:
+    home.says("pain", 8)
+    home.may_continue()
+    assert home.stop()["is_stopped"] is False
+    home.world.clock.advance(-55)  # the report says that it was said 5 s after the first one
+    at = utc_now(home.world.clock).isoformat()
+    home.world.clock.advance(56)
+    answer = home.tablet.put(home.path(), json=home.body("pain", 8, at=at))
+    assert answer.json()["is_stopped"] is True
+    assert home.causes() == ["pain_high", "pain_high"]
+
+
+def test_H9_pain_that_stays_too_high_while_it_waits_is_one_alert_and_worse_pain_another(home: Home) -> None:
+    home.says("pain", 2)
+    for value in (5, 6, 5, 8, 9, 8):
+        assert home.says("pain", value)["is_stopped"] is True
+    assert home.causes() == ["pain_rise", "pain_high"]
+
+
+@pytest.mark.parametrize("off_by", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=-400)])
+def test_H12_a_tablet_whose_clock_is_wrong_stops_all_the_same(sqlite_world: World, off_by: timedelta) -> None:
+    home = Home(sqlite_world)
+
+    def wrong() -> str:
+        return (utc_now(home.world.clock) + off_by).isoformat()
+
+    home.says("pain", 2, at=wrong())
+    assert home.says("pain", 8, at=wrong())["cause"] == "pain_high"
+    home.may_continue()
+    assert home.says("pain", 8, at=wrong())["is_stopped"] is True
+    assert len(home.alerts()) == 2
+    with reading(home.world.database.main) as db:
+        assert all(report.at <= utc_now(home.world.clock) for report in db.exec(select(SelfReport)))
+
+
+def test_what_a_tablet_kept_without_a_link_is_judged_in_the_order_in_which_it_was_said(home: Home) -> None:
+    kept = [home.body("pain", value) for value in (1, 5)]
+    home.world.clock.advance(3_600)
+    answers = [home.tablet.put(home.path(), json=body).json()["is_stopped"] for body in kept]
+    assert answers == [False, True]
+    assert home.causes() == ["pain_rise"]
+
+
+def test_pain_outside_a_training_session_is_judged_by_itself(home: Home) -> None:
+    assert home.says("pain", 6, training_session_id=None)["is_stopped"] is False
+    assert home.says("pain", 7, training_session_id=None)["is_stopped"] is True
+    assert [alert.training_session_id for alert in home.alerts()] == [None]
+
+
+def test_effort_stops_nothing(sqlite_world: World) -> None:
+    home = Home(sqlite_world)
+    assert home.says("effort", 10)["is_stopped"] is False
+    assert home.alerts() == []
+
+
+def test_the_same_report_twice_is_one_and_another_under_its_id_is_refused(home: Home) -> None:
+    path, body = home.path(), home.body("pain", 8, at=(utc_now(home.world.clock) + timedelta(hours=2)).isoformat())
+    first = home.tablet.put(path, json=body)
+    home.world.clock.advance(5)
+    again = home.tablet.put(path, json=body)
+    assert again.json() == first.json()
+    assert len(home.alerts()) == 1
+    other = home.tablet.put(path, json={**body, "value": 2})
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    with reading(home.world.database.main) as db:
+        assert [report.value for report in db.exec(select(SelfReport))] == [8]
+
+
+def test_therapist_and_helper_may_report_for_the_patient(home: Home) -> None:
+    therapist = home.world.as_staff("therapist")
+    assert home.says("pain", 3, by=therapist)["is_stopped"] is False
+    helper = home.world.as_helper()
+    with writing(home.world.database.main, owner="web") as db:
+        for grant in db.exec(select(HelperGrant)):
+            grant.scopes = ["train_for"]
+            db.add(grant)
+    assert home.says("pain", 8, by=helper)["is_stopped"] is True
+    assert helper.get(f"/api/patients/{home.patient_id}/stop").json()["is_stopped"] is True
+    with writing(home.world.database.main, owner="web") as db:
+        for grant in db.exec(select(HelperGrant)):
+            grant.scopes = ["see_results"]
+            db.add(grant)
+    assert helper.put(home.path(), json=home.body("pain", 1)).status_code == 404
+    assert helper.get(f"/api/patients/{home.patient_id}/stop").status_code == 404
+
+
+def test_foreign_patients_training_sessions_sets_and_reports_do_not_exist(home: Home) -> None:
+    world = home.world
+    known = new_id()
+    assert home.tablet.put(home.path(known), json=home.body("pain", 1)).status_code == 200
+    not_own = open_training_session(world, world.here.patient_ids[1])
+    tries: list[Callable[[], httpx2.Response]] = [
+        lambda: world.as_tablet(clinic=world.there).put(home.path(), json=home.body("pain", 1)),
+        lambda: world.as_staff("therapist", clinic=world.there).put(home.path(), json=home.body("pain", 1)),
+        lambda: home.tablet.put(home.path(), json=home.body("pain", 1, training_session_id=str(not_own))),
+        lambda: home.tablet.put(home.path(), json=home.body("pain", 1, training_set_id=new_id())),
+        lambda: home.tablet.put(
+            home.path(), json=home.body("pain", 1, training_session_id=None, training_set_id=new_id())
+        ),
+        lambda: world.as_staff("therapist").put(
+            f"/api/patients/{world.here.patient_ids[1]}/self-reports/{known}",
+            json=home.body("pain", 1, training_session_id=None),
+        ),
+        lambda: world.as_staff("therapist").get(f"/api/patients/{world.here.stranger_id}/stop"),
+        lambda: world.as_tablet(clinic=world.there).get(f"/api/patients/{home.patient_id}/stop"),
+    ]
+    assert [attempt().status_code for attempt in tries] == [404] * len(tries)
+    assert world.browser().put(home.path(), json=home.body("pain", 1)).status_code == 401
+    with reading(world.database.main) as db:
+        assert len(db.exec(select(SelfReport)).all()) == 1
+
+
+def test_what_is_no_report_is_refused(sqlite_world: World) -> None:
+    home = Home(sqlite_world)
+    wrong: list[dict[str, Any]] = [
+        {"value": None},
+        {"value": 11},
+        {"value": -1},
+        {"value": 7.5},
+        {"value": True},
+        {"value": "7"},
+        {"kind": "stop"},
+        {"kind": "mood"},
+        {"phase": "before"},
+        {"at": 1_790_000_000},
+        {"at": "2026-09-21T10:00:00"},
+        {"training_session_id": "x"},
+        {"colour": "red"},
+    ]
+    for each in wrong:
+        answer = home.tablet.put(home.path(), json=home.body("pain", 7) | each)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), each
+    assert home.alerts() == []
