@@ -1,25 +1,27 @@
 """The role jobs: work for later, from the table `job`, by lease.
 
-There is one kind of work so far: once a day the main database refreshes what its query planner knows of the tables.
-A job is taken by writing a lease into its row, so of several processes one does it; it may run twice, never be lost.
+What there is to do stands in `telerehab.jobs.kinds`. A job is taken by writing a lease into its row, so of several
+processes one does it; a process that dies leaves a lease that runs out, so work may run twice and is never lost. A
+fault in one kind ends the process; while its lease runs, the next process does the other kinds.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
+from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from telerehab.clock import Clock, SystemClock, utc_now
-from telerehab.db.engine import Database, open_database, writing
+from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.tables import Job
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.jobs.kinds import KINDS
 from telerehab.roles.process import set_up_logging, wish_to_end
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS
@@ -27,7 +29,9 @@ from telerehab.supervision import EXIT_SETTINGS
 log = logging.getLogger(__name__)
 
 LEASE_S: Final = 300.0
-STATISTICS_EVERY: Final = timedelta(days=1)
+OWNER: Final = "jobs"
+KEY: Final = "main"
+"""There is one standing job of each kind."""
 
 
 def run(settings: Settings) -> int:
@@ -54,7 +58,10 @@ def _work(database: Database, heartbeat: Heartbeat, *, clock: Clock, wish: threa
     done_count = 0
     while not wish.wait(BEAT_INTERVAL_S):
         try:
-            done_count += do_one(database, clock=clock)
+            for _ in KINDS:
+                if wish.is_set() or not do_one(database, clock=clock):
+                    break
+                done_count += 1
             heartbeat.beat({"done": done_count})
         except SQLAlchemyError as error:
             log.warning("the database refused: %s", type(error).__name__)
@@ -62,11 +69,13 @@ def _work(database: Database, heartbeat: Heartbeat, *, clock: Clock, wish: threa
 
 
 def plan(database: Database, *, clock: Clock) -> None:
-    """Put the standing jobs into the table, where they are not there yet."""
-    with writing(database.main, owner="jobs") as db:
-        for kind in _WORK:
-            if db.exec(select(Job).where(Job.kind == kind, Job.key == "main")).first() is None:
-                db.add(Job(kind=kind, key="main", due_at=utc_now(clock)))
+    """Put the standing jobs into the table, where they are not there yet; several processes may do so at once."""
+    with writing(database.main, owner=OWNER) as db:
+        insert = postgresql.insert if database.main.dialect.name == "postgresql" else sqlite.insert
+        rows = [
+            {"id": uuid4(), "kind": kind, "key": KEY, "due_at": utc_now(clock), "state": "waiting"} for kind in KINDS
+        ]
+        db.execute(insert(Job).values(rows).on_conflict_do_nothing(index_elements=["kind", "key"]))
 
 
 def do_one(database: Database, *, clock: Clock) -> bool:
@@ -74,33 +83,27 @@ def do_one(database: Database, *, clock: Clock) -> bool:
     job = _take_lease(database, now=utc_now(clock))
     if job is None:
         return False
-    _WORK[job.kind](database)
-    with writing(database.main, owner="jobs") as db:
+    kind = KINDS[job.kind]
+    kind.run(database, utc_now(clock))
+    with writing(database.main, owner=OWNER) as db:
         db.exec(
             sa.update(Job)
             .where(col(Job.id) == job.id, col(Job.lease_until) == job.lease_until)
-            .values(due_at=utc_now(clock) + STATISTICS_EVERY, lease_until=None)
+            .values(due_at=utc_now(clock) + kind.every, lease_until=None)
         )
     return True
 
 
 def _take_lease(database: Database, *, now: datetime) -> Job | None:
     """Return a due job that nobody else works on, now leased to us."""
-    with writing(database.main, owner="jobs") as db:
-        is_free = sa.or_(col(Job.lease_until).is_(None), col(Job.lease_until) < now)
-        due = select(Job).where(col(Job.kind).in_(list(_WORK)), col(Job.due_at) <= now, is_free)
+    is_free = sa.or_(col(Job.lease_until).is_(None), col(Job.lease_until) < now)
+    due = select(Job).where(col(Job.kind).in_(list(KINDS)), col(Job.due_at) <= now, is_free)
+    with reading(database.main) as db:  # nothing is due most of the time: then nobody's writing is disturbed
+        if db.exec(due.limit(1)).first() is None:
+            return None
+    with writing(database.main, owner=OWNER) as db:
         job = db.exec(due.order_by(col(Job.due_at)).limit(1).with_for_update(skip_locked=True)).first()
         if job is not None:
             job.lease_until = now + timedelta(seconds=LEASE_S)
             db.add(job)
         return job
-
-
-def _refresh_statistics(database: Database) -> None:
-    """Let the planner look at the tables again."""
-    with database.main.connect() as connection:
-        connection.execute(sa.text("PRAGMA optimize" if database.main.dialect.name == "sqlite" else "ANALYZE"))
-        connection.commit()
-
-
-_WORK: Final[Mapping[str, Callable[[Database], None]]] = MappingProxyType({"statistics": _refresh_statistics})

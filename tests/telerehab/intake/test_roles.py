@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from telerehab.clock import ManualClock, from_us
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import upgrade
-from telerehab.db.tables import Job, Worker
+from telerehab.db.tables import Worker
 from telerehab.roles import broker, ingest, jobs
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS
@@ -62,35 +61,6 @@ def start() -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
             process.communicate()
-
-
-def all_jobs(database: Database) -> list[Job]:
-    with reading(database.main) as db:
-        return list(db.exec(select(Job)))
-
-
-def test_a_standing_job_is_done_once_when_due_and_is_due_again_a_day_later(settings: Settings) -> None:
-    database, clock = open_database(settings), ManualClock()
-    jobs.plan(database, clock=clock)
-    jobs.plan(database, clock=clock)
-    assert [(job.kind, job.key) for job in all_jobs(database)] == [("statistics", "main")]
-    assert jobs.do_one(database, clock=clock)
-    assert not jobs.do_one(database, clock=clock)
-    assert all_jobs(database)[0].lease_until is None
-    clock.advance(jobs.STATISTICS_EVERY.total_seconds())
-    assert jobs.do_one(database, clock=clock)
-    database.close()
-
-
-def test_a_job_whose_worker_died_is_taken_again_when_its_lease_is_over(settings: Settings) -> None:
-    database, clock = open_database(settings), ManualClock()
-    jobs.plan(database, clock=clock)
-    taken = jobs._take_lease(database, now=from_us(clock.utc_ns() // 1000))
-    assert taken is not None
-    assert not jobs.do_one(database, clock=clock)
-    clock.advance(jobs.LEASE_S + 1)
-    assert jobs.do_one(database, clock=clock)
-    database.close()
 
 
 @pytest.mark.parametrize("run", [broker.run, ingest.run, jobs.run])
