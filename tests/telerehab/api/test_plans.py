@@ -18,10 +18,19 @@ from telerehab.care.plans import content_hash, read_plan_content
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.repositories.plans import PlanRepository
-from telerehab.db.tables import Helper, HelperGrant, PlanVersion, TrainingPause, TrainingSession, TrainingSet
+from telerehab.db.tables import (
+    BreakGlass,
+    Goal,
+    Helper,
+    HelperGrant,
+    PlanVersion,
+    TrainingPause,
+    TrainingSession,
+    TrainingSet,
+)
 from telerehab.errors import NotFoundError
 from tests.telerehab.api.test_exercises import local
-from tests.telerehab.api.world import World
+from tests.telerehab.api.world import World, new_id
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 
@@ -247,7 +256,12 @@ def test_a_plan_names_local_exercises_of_its_own_organisation_only(
     stolen = plan(world)
     stolen["items"][0] |= {"exercise": "heel_slide", "local_exercise_id": foreign["exercise_id"]}
 
-    assert therapist.post(f"{path}/plan-versions", json=version(world, content=stolen)).status_code == 422
+    swapped = plan(world)
+    swapped["items"][0] |= {"exercise": "straight_leg_raise", "local_exercise_id": body["exercise_id"]}
+
+    for wrong in (stolen, swapped):
+        refused = therapist.post(f"{path}/plan-versions", json=version(world, content=wrong))
+        assert refused.json()["faults"][0]["at"] == "items.0.exercise_version"
     assert therapist.post(f"{path}/plan-versions", json=version(world, content=content)).status_code == 201
     therapist.delete(f"/api/exercises/{body['exercise_id']}")
 
@@ -333,7 +347,7 @@ def test_a_pause_makes_no_training_day(world: World, therapist: TestClient, tabl
     with writing(world.database.main, owner="web") as db:
         for kind, starts_on, ends_on, is_withdrawn in (
             ("holiday", day - timedelta(days=3), day - timedelta(days=1), False),
-            ("planned_rest", day, None, True),
+            ("planned_rest", day - timedelta(days=2), None, True),
             ("illness", day - timedelta(days=1), day, False),
         ):
             db.add(
@@ -390,6 +404,39 @@ def test_only_those_who_treat_a_patient_write_the_plan(world: World) -> None:
     assert therapist.post(stranger, json=version(world)).status_code == 404
     with reading(world.database.main) as db:
         assert db.exec(select(PlanVersion)).all() == []
+
+
+def test_who_breaks_the_glass_reads_plan_and_goals_and_writes_neither(world: World) -> None:
+    therapist = world.as_staff("therapist")
+    stranger = f"/api/patients/{world.here.stranger_id}"
+    goal_id = new_id()
+    now = utc_now(world.clock)
+    with writing(world.database.main, owner="web") as db:
+        db.add(
+            BreakGlass(
+                organisation_id=world.here.organisation_id,
+                account_id=world.here.therapist_id,
+                patient_id=world.here.stranger_id,
+                reason_sealed=b"x",
+                starts_at=now,
+                ends_at=now + timedelta(hours=1),
+            )
+        )
+        db.add(
+            Goal(
+                id=UUID(goal_id),
+                patient_id=world.here.stranger_id,
+                text_sealed=b"x",
+                created_by=world.here.therapist_id,
+                created_at=now,
+            )
+        )
+
+    assert therapist.get(f"{stranger}/plan").status_code == 200
+    assert therapist.post(f"{stranger}/plan-versions", json=version(world)).status_code == 404
+    goal = {"text": "At gå selv"}
+    assert therapist.post(f"{stranger}/goals", json={**goal, "id": new_id()}).status_code == 404
+    assert therapist.put(f"/api/goals/{goal_id}", json={**goal, "version": 1}).status_code == 404
 
 
 @contextmanager
