@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from telerehab.auth.access import Scope
 from telerehab.auth.reader import READER_ROLES, STAFF_ROLES, Reader, ReaderRole
 from telerehab.db.tables import LiveSession
 from telerehab.errors import NotAllowedError, NotLoggedInError, SecondFactorError
 
 _MARK: Final = "__telerehab_policy__"
+_SCOPE_MARK: Final = "__telerehab_scope__"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -71,15 +73,26 @@ TABLET_OR_HELPER: Final = Policy(name="tablet_or_helper", roles=frozenset({"tabl
 HELPER: Final = Policy(name="helper", roles=frozenset({"helper"}))
 TEAM_MANAGER: Final = Policy(name="team_manager", roles=frozenset({"team_manager"}))
 MANAGER_OR_ADMIN: Final = Policy(name="manager_or_admin", roles=frozenset({"team_manager", "admin"}))
+THERAPIST_MANAGER_OR_ADMIN: Final = Policy(
+    name="therapist_manager_or_admin", roles=frozenset({"therapist", "team_manager", "admin"})
+)
 ADMIN: Final = Policy(name="admin", roles=frozenset({"admin"}))
 AUDITOR: Final = Policy(name="auditor", roles=frozenset({"auditor"}))
 
 
-def declares(policy: Policy) -> Callable[[Endpoint], Endpoint]:
-    """Mark an endpoint or WebSocket function with its policy; stands below the route's own decorator."""
+def declares(policy: Policy, *, scope: Scope | None = None) -> Callable[[Endpoint], Endpoint]:
+    """Mark an endpoint or WebSocket function with its policy; stands below the route's own decorator.
+
+    Parameters
+    ----------
+    scope : Scope, optional
+        What the endpoint does with the patient whom its path names. The gate (`PatientRepository.require`) checks it;
+        standing here it can be read, and the access matrix holds the endpoint to it.
+    """
 
     def mark(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _MARK, policy)
+        setattr(endpoint, _SCOPE_MARK, scope)
         return endpoint
 
     return mark
@@ -89,6 +102,12 @@ def policy_of(endpoint: object) -> Policy | None:
     """Return the policy that an endpoint declares."""
     policy = getattr(endpoint, _MARK, None)
     return policy if isinstance(policy, Policy) else None
+
+
+def scope_of(endpoint: object) -> Scope | None:
+    """Return what an endpoint declares to do with a patient."""
+    scope = getattr(endpoint, _SCOPE_MARK, None)
+    return scope if isinstance(scope, Scope) else None
 
 
 def may_see_live_session(reader: Reader, live_session: LiveSession, patient_ids: Collection[UUID]) -> bool:
