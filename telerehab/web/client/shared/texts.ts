@@ -396,6 +396,7 @@ export interface TextValues {
   "help.sending": { name: string | number };
   "help.sent": { name: string | number };
   "help.telephone": undefined;
+  "help.telephone.helper": undefined;
   "help.telephone.no_answer": undefined;
   "help.telephone.out_of_hours": undefined;
   "help.telephone.unreachable": undefined;
@@ -673,7 +674,7 @@ export interface TextValues {
   "patient.gate.ready": undefined;
   "patient.gate.stop": undefined;
   "patient.gate.stop_now": undefined;
-  "patient.gate.telling": { name: string | number };
+  "patient.gate.telling": undefined;
   "patient.gate.text": { name: string | number };
   "patient.gate.therapist": undefined;
   "patient.gate.told": { name: string | number };
@@ -699,6 +700,7 @@ export interface TextValues {
   "patient.media.connecting": undefined;
   "patient.messages": undefined;
   "patient.messages.field": undefined;
+  "patient.messages.gone": undefined;
   "patient.messages.head": { name: string | number; when: string | number };
   "patient.messages.kept": undefined;
   "patient.messages.kept.text": undefined;
@@ -743,9 +745,14 @@ export interface TextValues {
   "patient.pause.text": { name: string | number };
   "patient.pause_day": undefined;
   "patient.pause_day.until": { day: string | number };
+  "patient.pin": undefined;
   "patient.pin.delete": undefined;
   "patient.pin.done": undefined;
   "patient.pin.later": undefined;
+  "patient.pin.new": undefined;
+  "patient.pin.none": undefined;
+  "patient.pin.removed": undefined;
+  "patient.pin.set": undefined;
   "patient.pin.title": undefined;
   "patient.pin.typed": { count: string | number };
   "patient.pin.unreachable": undefined;
@@ -757,6 +764,7 @@ export interface TextValues {
   "patient.plan.old": undefined;
   "patient.plan.rest": undefined;
   "patient.plan.summary": { count: string | number; minutes: string | number };
+  "patient.plan.summary.one": { minutes: string | number };
   "patient.plan.version": { hash: string | number; number: string | number };
   "patient.progress": undefined;
   "patient.progress.day": undefined;
