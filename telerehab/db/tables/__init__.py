@@ -53,7 +53,7 @@ from telerehab.db.tables.people import (
     Team,
     TeamMembership,
 )
-from telerehab.db.tables.safety import Alert, AlertAcknowledgement, Flag, FlagAction, SelfReport
+from telerehab.db.tables.safety import Alert, AlertAcknowledgement, Flag, FlagAction, PatientSummary, SelfReport
 from telerehab.db.tables.training import Correction, Repetition, Retraction, TrainingSession, TrainingSet
 
 __all__ = [
@@ -99,6 +99,7 @@ __all__ = [
     "Patient",
     "PatientGroup",
     "PatientImport",
+    "PatientSummary",
     "PlanVersion",
     "Quarantine",
     "Questionnaire",

@@ -1,7 +1,7 @@
 """Alerts and flags: what a limit or a rule found, and what somebody did about it."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlmodel import Field
@@ -128,3 +128,22 @@ class FlagAction(Table, table=True):
     """What was seen: when it gets worse, it opens again."""
     note_sealed: bytes | None = maybe_sealed()
     at: datetime = moment()
+
+
+class PatientSummary(Table, table=True):
+    """What the caseload shows of a patient, counted by jobs: every ten minutes and soon after something happened."""
+
+    __tablename__ = "patient_summary"
+    __table_args__ = owned_by("jobs")
+
+    patient_id: uuid.UUID = Field(primary_key=True, foreign_key="patient.id")
+    organisation_id: uuid.UUID = refers_to("organisation.id")
+    day: date
+    """The patient's local day when it was counted."""
+    counted_at: datetime = moment()
+    last_training_at: datetime | None = maybe_moment()
+    pain_last: int | None = None
+    completeness: float | None = None
+    """Done sets over prescribed sets of the last two weeks; None = unknown."""
+    data: dict[str, Any] = json_object()
+    """`days`: `{"day": ..., "status": ...}` of the last two weeks, as `telerehab.care.adherence` says."""

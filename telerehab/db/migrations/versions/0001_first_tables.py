@@ -681,6 +681,24 @@ def _upgrade_main() -> None:
     op.create_index(op.f("ix_participant_live_session_id"), "participant", ["live_session_id"], unique=False)
     op.create_index(op.f("ix_participant_patient_id"), "participant", ["patient_id"], unique=False)
     op.create_table(
+        "patient_summary",
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_training_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pain_last", sa.Integer(), nullable=True),
+        sa.Column("completeness", sa.Float(), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisation.id"], name=op.f("fk_patient_summary_organisation_id_organisation")
+        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_patient_summary_patient_id_patient")),
+        sa.PrimaryKeyConstraint("patient_id", name=op.f("pk_patient_summary")),
+        info={"owner": "jobs", "store": "main"},
+    )
+    op.create_index(op.f("ix_patient_summary_organisation_id"), "patient_summary", ["organisation_id"], unique=False)
+    op.create_table(
         "plan_version",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("patient_id", sa.Uuid(), nullable=False),
@@ -1293,6 +1311,8 @@ def _downgrade_main() -> None:
     op.drop_table("questionnaire_schedule")
     op.drop_index(op.f("ix_plan_version_patient_id"), table_name="plan_version")
     op.drop_table("plan_version")
+    op.drop_index(op.f("ix_patient_summary_organisation_id"), table_name="patient_summary")
+    op.drop_table("patient_summary")
     op.drop_index(op.f("ix_participant_patient_id"), table_name="participant")
     op.drop_index(op.f("ix_participant_live_session_id"), table_name="participant")
     op.drop_index(op.f("ix_participant_helper_id"), table_name="participant")
