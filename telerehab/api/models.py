@@ -66,7 +66,12 @@ class TrainingSessionRead(Answer):
     target_low_deg: float | None
     target_high_deg: float | None
     target_repetitions: int | None
+    plan_version_id: UUID | None
+    helper_id: UUID | None
+    training_set_id: UUID | None
+    """The set that was started last."""
     opened_at: datetime
+    opened_via: str
     closed_at: datetime | None
     close_reason: str | None
     version: int

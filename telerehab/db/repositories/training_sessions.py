@@ -1,7 +1,8 @@
 """Training sessions and their repetitions, as far as one reader may see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,14 +12,27 @@ from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.repositories.alerts import require_no_open_stop
 from telerehab.db.repositories.live_sessions import LiveSessionRepository
 from telerehab.db.repositories.patients import PatientRepository
-from telerehab.db.tables import Patient, Repetition, TrainingSession
+from telerehab.db.tables import PlanVersion, Repetition, TrainingSession, TrainingSet
+from telerehab.db.training_rows import (
+    CLOSED_BY_US,
+    SUPERSEDED,
+    TABLE,
+    end_training_session,
+    find_plan_version,
+    local_day,
+    lock_patient,
+    note_new_version,
+    open_sessions_of,
+    zone_of,
+)
 from telerehab.errors import ConflictError, NotFoundError
 
-SUPERSEDED: Final = "superseded"
-"""Why a training session was closed when the next one of the same patient was opened."""
-_TABLE: Final = "training_session"
+LATE_MAX: Final = timedelta(hours=24)
+"""So long after it happened a page may still say when something was; what is older counts as now."""
+LIST_MAX: Final = 500
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -32,6 +46,8 @@ class TrainingSessionWish:
     target_low_deg: float | None
     target_high_deg: float | None
     target_repetitions: int | None
+    plan_version_id: UUID | None = None
+    """The version that is on the page; None: the one in force today."""
 
 
 class TrainingSessionRepository:
@@ -44,19 +60,26 @@ class TrainingSessionRepository:
         self._patients = PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
         self._live_sessions = LiveSessionRepository(db, reader=reader)
 
-    def get(self, training_session_id: UUID, scope: Scope = Scope.SEE_RESULTS) -> TrainingSession:
-        """Return one training session.
+    def get(self, training_session_id: UUID, *scopes: Scope) -> TrainingSession:
+        """Return one training session, for whoever has one of the scopes; without any: who may see results.
 
         Raises
         ------
         NotFoundError
-            There is none, or the reader may not see its patient.
+            There is none, it was entered in error, or the reader may not see its patient.
         """
         row = self._db.get(TrainingSession, training_session_id)
-        if row is None:
+        if row is None or row.retracted_at is not None:
             raise NotFoundError("no such training session")
-        self._patients.require(row.patient_id, scope)
+        opened = self._patients.require(row.patient_id, Scope.IDENTIFY)
+        if not opened.scopes & set(scopes or {Scope.SEE_RESULTS}):
+            raise NotFoundError("no such training session")
         return row
+
+    def sets(self, training_session_id: UUID) -> Sequence[TrainingSet]:
+        """Return the sets of one training session, in their order."""
+        statement = select(TrainingSet).where(col(TrainingSet.training_session_id) == training_session_id)
+        return self._db.exec(statement.order_by(col(TrainingSet.number))).all()
 
     def repetitions(self, training_session_id: UUID) -> list[Repetition]:
         """Return the repetitions of one training session, in order.
@@ -70,6 +93,27 @@ class TrainingSessionRepository:
         statement = select(Repetition).where(col(Repetition.training_session_id) == row.id)
         return list(self._db.exec(statement.order_by(col(Repetition.index))))
 
+    def list(self, patient_id: UUID, *, first_day: date, stop_day: date) -> Sequence[TrainingSession]:
+        """Return a patient's training sessions of the local days `[first_day, stop_day)`, the newest first.
+
+        At most `LIST_MAX`, none of those that were entered in error.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such patient, or the reader may not see results.
+        """
+        self._patients.require(patient_id, Scope.SEE_RESULTS)
+        zone = zone_of(self._db, patient_id)
+        start, stop = (datetime.combine(day, datetime.min.time(), zone) for day in (first_day, stop_day))
+        statement = select(TrainingSession).where(
+            col(TrainingSession.patient_id) == patient_id,
+            col(TrainingSession.retracted_at).is_(None),
+            col(TrainingSession.opened_at) >= start,
+            col(TrainingSession.opened_at) < stop,
+        )
+        return self._db.exec(statement.order_by(col(TrainingSession.opened_at).desc()).limit(LIST_MAX)).all()
+
     def put(self, training_session_id: UUID, wish: TrainingSessionWish) -> TrainingSession:
         """Open a training session, or change the targets of an open one; the same wish twice changes nothing.
 
@@ -78,23 +122,29 @@ class TrainingSessionRepository:
         Raises
         ------
         NotFoundError
-            The reader may not see the patient, the live session, or the training session of this id.
+            The reader may not train with the patient, or see the live session, the plan version or the training session
+            of this id.
         ConflictError
-            It is closed, it was opened for something else, or the patient has no seat in the live session.
+            It is closed, it was opened for something else, the patient has no seat in the live session, or a stop waits
+            for a confirmation (code `stop_unconfirmed`).
         """
-        row = self._find_locked(training_session_id, wish.patient_id)
+        lock_patient(self._db, wish.patient_id)
+        row = self._db.get(TrainingSession, training_session_id)
         if row is not None:
-            self._patients.require(row.patient_id, Scope.TRAIN)
-            return self._change(row, wish)
+            return self._change(self.get(training_session_id, Scope.TRAIN), wish)
         self._patients.require(wish.patient_id, Scope.TRAIN)
         if wish.live_session_id is not None:
             self._require_seat(wish.live_session_id, wish.patient_id)
-        for older in self._open_of(wish.patient_id):
-            self._end(older, SUPERSEDED)
+        plan_version_id = self._find_plan_version(wish)
+        require_no_open_stop(self._db, wish.patient_id)
+        for older in open_sessions_of(self._db, wish.patient_id):
+            end_training_session(self._db, older, reason=SUPERSEDED, now=self._now)
         row = TrainingSession(
             id=training_session_id,
             patient_id=wish.patient_id,
             live_session_id=wish.live_session_id,
+            plan_version_id=plan_version_id,
+            helper_id=self._reader.helper_id,
             exercise=wish.exercise,
             side=wish.side,
             target_low_deg=wish.target_low_deg,
@@ -104,43 +154,56 @@ class TrainingSessionRepository:
             opened_by=self._reader.holder_id,
         )
         self._db.add(row)
-        note_change(self._db, _TABLE, row.id, version=row.version)
+        note_change(self._db, TABLE, row.id, version=row.version)
         return row
 
     def close(self, training_session_id: UUID, reason: str) -> TrainingSession:
-        """Close a training session; one that is closed stays as it is.
+        """Close a training session; one that somebody closed stays as it is.
+
+        Where the program itself had closed it, what the page says later is why it ended; when it ended stays.
 
         Raises
         ------
         NotFoundError
-            There is none, or the reader may not see its patient.
+            There is none, or the reader may not train with its patient.
         """
         row = self.get(training_session_id, Scope.TRAIN)
         if row.closed_at is None:
-            self._end(row, reason)
+            end_training_session(self._db, row, reason=reason, now=self._now)
+        elif row.close_reason in CLOSED_BY_US:
+            row.close_reason = reason
+            note_new_version(self._db, row)
         return row
 
-    def _find_locked(self, training_session_id: UUID, patient_id: UUID) -> TrainingSession | None:
-        """Return the training session of this id; of several pages that open one for a patient, one at a time goes on.
-
-        SQLite's writers wait for each other anyhow; on PostgreSQL they wait for the patient's row.
-        """
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
-        return self._db.get(TrainingSession, training_session_id)
-
     def _change(self, row: TrainingSession, wish: TrainingSessionWish) -> TrainingSession:
-        """Change the targets of an open training session."""
+        """Change the targets of an open training session, and of the set that is trained in it."""
         same = (row.patient_id, row.exercise, row.side, row.live_session_id)
         if same != (wish.patient_id, wish.exercise, wish.side, wish.live_session_id):
             raise ConflictError("this training session was opened for something else")
+        if wish.plan_version_id not in (None, row.plan_version_id):
+            raise ConflictError("this training session was opened with another version of the plan")
         targets = (wish.target_low_deg, wish.target_high_deg, wish.target_repetitions)
         if targets == (row.target_low_deg, row.target_high_deg, row.target_repetitions):
             return row
         if row.closed_at is not None:
             raise ConflictError("this training session is closed")
         row.target_low_deg, row.target_high_deg, row.target_repetitions = targets
-        self._note_new_version(row)
+        running = None if row.training_set_id is None else self._db.get(TrainingSet, row.training_set_id)
+        if running is not None and running.ended_at is None:
+            running.target_low_deg, running.target_high_deg, running.target_repetitions = targets
+            self._db.add(running)
+        note_new_version(self._db, row)
         return row
+
+    def _find_plan_version(self, wish: TrainingSessionWish) -> UUID | None:
+        """Return the version that is trained: the one on the page, which must be the patient's, else today's."""
+        if wish.plan_version_id is not None:
+            version = self._db.get(PlanVersion, wish.plan_version_id)
+            if version is None or version.patient_id != wish.patient_id:
+                raise NotFoundError("no such version of the plan")
+            return version.id
+        in_force = find_plan_version(self._db, wish.patient_id, local_day(self._db, wish.patient_id, self._now))
+        return None if in_force is None else in_force.id
 
     def _require_seat(self, live_session_id: UUID, patient_id: UUID) -> None:
         """Raise when the reader may not see the live session, it has ended, or the patient has no seat in it."""
@@ -149,22 +212,3 @@ class TrainingSessionRepository:
             raise ConflictError("the patient has no seat in this live session")
         if rows.live_session.ended_at is not None:
             raise ConflictError("this live session has ended")
-
-    def _open_of(self, patient_id: UUID) -> list[TrainingSession]:
-        """Return the open training sessions of a patient."""
-        statement = select(TrainingSession).where(
-            col(TrainingSession.patient_id) == patient_id, col(TrainingSession.closed_at).is_(None)
-        )
-        return list(self._db.exec(statement))
-
-    def _end(self, row: TrainingSession, reason: str) -> None:
-        """Close an open training session."""
-        row.closed_at = self._now
-        row.close_reason = reason
-        self._note_new_version(row)
-
-    def _note_new_version(self, row: TrainingSession) -> None:
-        """Count the change and have it announced."""
-        row.version += 1
-        self._db.add(row)
-        note_change(self._db, _TABLE, row.id, version=row.version)

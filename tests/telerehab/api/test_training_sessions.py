@@ -23,12 +23,16 @@ def test_therapist_and_tablet_open_show_and_close_a_training_session(world: Worl
         "id": path.rpartition("/")[2],
         **body,
         "live_session_id": None,
+        "plan_version_id": None,
+        "helper_id": None,
+        "training_set_id": None,
+        "opened_via": "page",
         "opened_at": utc_now(world.clock).isoformat().replace("+00:00", "Z"),
         "closed_at": None,
         "close_reason": None,
         "version": 1,
     }
-    assert browser.get(path).json() == opened.json()
+    assert browser.get(path).json() == opened.json() | {"sets": []}
     world.clock.advance(60)
     closed = browser.post(f"{path}/close", json={"reason": "done"}).json()
     assert (closed["close_reason"], closed["version"]) == ("done", 2)
