@@ -11,7 +11,6 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from telerehab.api import (
     access_log,
@@ -51,13 +50,15 @@ from telerehab.api import (
 )
 from telerehab.api.dependencies import OWNER, enforce_policy
 from telerehab.api.description import describe_app
-from telerehab.api.guards import BODY_MAX_BYTES, Guards
+from telerehab.api.guards import BodyLimit, Guards
 from telerehab.api.parts import LiveSessionMaker, WebParts
 from telerehab.api.problems import add_problem_handlers
 from telerehab.api.routes import require_policies
+from telerehab.auth.invitations import InvitationDesk
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.logins import LoginDesk
 from telerehab.auth.passwords import Passwords
+from telerehab.auth.pins import TabletPins
 from telerehab.broker_changes import BrokerChanges
 from telerehab.clock import Clock, SystemClock
 from telerehab.db.changes import Change, Changes
@@ -149,7 +150,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_MAX_BYTES)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Guards, settings=settings)  # added last, so it is the outer one
     add_problem_handlers(app)
     for module in _ROUTERS:
@@ -206,7 +207,8 @@ async def _open_parts(
             clock=clock,
             database=database,
             login_desk=login_desk,
-            passwords=passwords,
+            invitation_desk=InvitationDesk(database, clock=clock, key_ring=key_ring, changes=changes),
+            tablet_pins=TabletPins(database, passwords=passwords, clock=clock),
             pairing_code_key=pairing_code_key,
             key_ring=key_ring,
             changes=changes,

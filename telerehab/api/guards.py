@@ -4,9 +4,11 @@ Plain ASGI, because FastAPI's and Starlette's own middleware for this does not s
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -17,9 +19,23 @@ from telerehab.errors import CrossSiteError, MisdirectedError, RequestRefusedErr
 from telerehab.settings import Settings
 
 BODY_MAX_BYTES: Final = 64 * 1024
+BODY_MAX_BYTES_OF: Final[Mapping[str, int]] = MappingProxyType({"/api/patient-imports": 2 * 1024 * 1024})
+"""Paths that take more than `BODY_MAX_BYTES`: a file of patients."""
 _READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST_FREE_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Asked by machines, by address."""
+
+
+class BodyLimit:
+    """Stops a body that turns out larger than its path allows, also one whose length nobody said."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._usual = RequestBodyLimitMiddleware(app, BODY_MAX_BYTES)
+        self._of_path = {path: RequestBodyLimitMiddleware(app, limit) for path, limit in BODY_MAX_BYTES_OF.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        await self._of_path.get(scope.get("path", ""), self._usual)(scope, receive, send)
 
 
 class Guards:
@@ -73,8 +89,9 @@ class Guards:
             if not is_marked or not is_own_origin(self._settings, headers.get("origin"), host, scope["scheme"]):
                 return CrossSiteError("writes come from our own pages, with the header X-Telerehab")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY_MAX_BYTES:
-            return TooLargeError(f"at most {BODY_MAX_BYTES} bytes")
+        limit = BODY_MAX_BYTES_OF.get(scope["path"], BODY_MAX_BYTES)
+        if not length.isdecimal() or int(length) > limit:
+            return TooLargeError(f"at most {limit} bytes")
         return None
 
 
