@@ -36,7 +36,10 @@ def store_event(
     training_session_id: UUID | None,
     found_by: str,
 ) -> Alert | None:
-    """Write an alert; None where the same episode has one already, or an earlier one still waits for somebody."""
+    """Write an alert; None where the same episode has one already, or an earlier one still waits for somebody.
+
+    Sensors that fall silent together are one alert, which names the first.
+    """
     row_id = alert_id(training_session_id or patient.id, event)
     began_at, found_at = from_us(event.onset_us), from_us(event.at_us)
     same = select(Alert, is_open()).where(
@@ -49,7 +52,7 @@ def store_event(
     for row, is_waiting in db.exec(same):
         is_near = abs(row.began_at - began_at) < SAME_EPISODE
         is_new = confirmed_at is not None and row.found_at <= confirmed_at < found_at
-        if row.data.get("stream") == event.stream and (row.id == row_id or is_waiting or (is_near and not is_new)):
+        if row.id == row_id or is_waiting or (is_near and not is_new):
             return None
     confirmer = CONFIRMED_BY[event.cause]
     alert = Alert(

@@ -15,7 +15,7 @@ from telerehab.care.safety import Limits, write_limits
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import Alert, HelperGrant, Organisation, PlanVersion, SelfReport, TrainingSession
-from tests.telerehab.api.world import World, new_id
+from tests.telerehab.api.world import World, new_id, training
 
 
 class Home:
@@ -84,7 +84,13 @@ def open_training_session(world: World, patient_id: UUID) -> UUID:
 
 @pytest.fixture
 def home(world: World) -> Home:
+    """Give a home on SQLite and on PostgreSQL."""
     return Home(world)
+
+
+@pytest.fixture
+def sqlite_home(sqlite_world: World) -> Home:
+    return Home(sqlite_world)
 
 
 def test_H7_pain_of_seven_stops_training_and_waits_for_the_therapist(home: Home) -> None:
@@ -124,21 +130,21 @@ def test_H7_the_start_value_is_that_of_the_training_session(sqlite_world: World)
     assert home.says("pain", 3)["is_stopped"] is False
 
 
-def test_H7_the_plans_own_limits_hold(home: Home) -> None:
-    now = utc_now(home.world.clock)
-    with writing(home.world.database.main, owner="web") as db:
+def test_H7_the_plans_own_limits_hold(sqlite_home: Home) -> None:
+    now = utc_now(sqlite_home.world.clock)
+    with writing(sqlite_home.world.database.main, owner="web") as db:
         version = PlanVersion(
-            patient_id=home.patient_id,
+            patient_id=sqlite_home.patient_id,
             number=1,
             content={"items": [], "limits": write_limits(Limits(pain_max=4))},
             content_hash="0" * 64,
             valid_from=now.date(),
-            author_id=home.world.here.therapist_id,
+            author_id=sqlite_home.world.here.therapist_id,
             reason_sealed=b"-",
             created_at=now,
         )
         db.add(version)
-    assert home.says("pain", 4)["cause"] == "pain_high"
+    assert sqlite_home.says("pain", 4)["cause"] == "pain_high"
 
 
 @pytest.mark.parametrize("service", ["measure_only", "communication_only"])
@@ -166,12 +172,12 @@ def test_H7_the_patients_own_stop_waits_for_the_patient_alone(home: Home) -> Non
     assert len(home.alerts()) == 2
 
 
-def test_H7_as_long_as_one_cause_needs_the_therapist_the_patient_can_confirm_nothing_away(home: Home) -> None:
-    home.says("pain", 9)
-    answer = home.says("stop")
+def test_H7_as_long_as_one_cause_needs_the_therapist_the_patient_can_confirm_nothing_away(sqlite_home: Home) -> None:
+    sqlite_home.says("pain", 9)
+    answer = sqlite_home.says("stop")
     assert (answer["cause"], answer["needs_confirmation_by"], answer["alert_ids"]) == ("pain_high", "therapist", [])
-    own = next(alert for alert in home.alerts() if alert.cause == "stop_pressed")
-    after = home.tablet.post(f"/api/alerts/{own.id}/confirm").json()
+    own = next(alert for alert in sqlite_home.alerts() if alert.cause == "stop_pressed")
+    after = sqlite_home.tablet.post(f"/api/alerts/{own.id}/confirm").json()
     assert (after["is_stopped"], after["needs_confirmation_by"]) == (True, "therapist")
 
 
@@ -187,11 +193,11 @@ def test_H7_pain_after_a_confirmation_stops_again_also_seconds_later(home: Home)
     assert home.causes() == ["pain_high", "pain_high"]
 
 
-def test_H9_pain_that_stays_too_high_while_it_waits_is_one_alert_and_worse_pain_another(home: Home) -> None:
-    home.says("pain", 2)
+def test_H9_pain_that_stays_too_high_while_it_waits_is_one_alert_and_worse_pain_another(sqlite_home: Home) -> None:
+    sqlite_home.says("pain", 2)
     for value in (5, 6, 5, 8, 9, 8):
-        assert home.says("pain", value)["is_stopped"] is True
-    assert home.causes() == ["pain_rise", "pain_high"]
+        assert sqlite_home.says("pain", value)["is_stopped"] is True
+    assert sqlite_home.causes() == ["pain_rise", "pain_high"]
 
 
 @pytest.mark.parametrize("off_by", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=-400)])
@@ -218,10 +224,10 @@ def test_what_a_tablet_kept_without_a_link_is_judged_in_the_order_in_which_it_wa
     assert home.causes() == ["pain_rise"]
 
 
-def test_pain_outside_a_training_session_is_judged_by_itself(home: Home) -> None:
-    assert home.says("pain", 6, training_session_id=None)["is_stopped"] is False
-    assert home.says("pain", 7, training_session_id=None)["is_stopped"] is True
-    assert [alert.training_session_id for alert in home.alerts()] == [None]
+def test_pain_outside_a_training_session_is_judged_by_itself(sqlite_home: Home) -> None:
+    assert sqlite_home.says("pain", 6, training_session_id=None)["is_stopped"] is False
+    assert sqlite_home.says("pain", 7, training_session_id=None)["is_stopped"] is True
+    assert [alert.training_session_id for alert in sqlite_home.alerts()] == [None]
 
 
 def test_effort_stops_nothing(sqlite_world: World) -> None:
@@ -243,22 +249,22 @@ def test_the_same_report_twice_is_one_and_another_under_its_id_is_refused(home: 
         assert [report.value for report in db.exec(select(SelfReport))] == [8]
 
 
-def test_therapist_and_helper_may_report_for_the_patient(home: Home) -> None:
-    therapist = home.world.as_staff("therapist")
-    assert home.says("pain", 3, by=therapist)["is_stopped"] is False
-    helper = home.world.as_helper()
-    with writing(home.world.database.main, owner="web") as db:
+def test_therapist_and_helper_may_report_for_the_patient(sqlite_home: Home) -> None:
+    therapist = sqlite_home.world.as_staff("therapist")
+    assert sqlite_home.says("pain", 3, by=therapist)["is_stopped"] is False
+    helper = sqlite_home.world.as_helper()
+    with writing(sqlite_home.world.database.main, owner="web") as db:
         for grant in db.exec(select(HelperGrant)):
             grant.scopes = ["train_for"]
             db.add(grant)
-    assert home.says("pain", 8, by=helper)["is_stopped"] is True
-    assert helper.get(f"/api/patients/{home.patient_id}/stop").json()["is_stopped"] is True
-    with writing(home.world.database.main, owner="web") as db:
+    assert sqlite_home.says("pain", 8, by=helper)["is_stopped"] is True
+    assert helper.get(f"/api/patients/{sqlite_home.patient_id}/stop").json()["is_stopped"] is True
+    with writing(sqlite_home.world.database.main, owner="web") as db:
         for grant in db.exec(select(HelperGrant)):
             grant.scopes = ["see_results"]
             db.add(grant)
-    assert helper.put(home.path(), json=home.body("pain", 1)).status_code == 404
-    assert helper.get(f"/api/patients/{home.patient_id}/stop").status_code == 404
+    assert helper.put(sqlite_home.path(), json=sqlite_home.body("pain", 1)).status_code == 404
+    assert helper.get(f"/api/patients/{sqlite_home.patient_id}/stop").status_code == 404
 
 
 def test_foreign_patients_training_sessions_sets_and_reports_do_not_exist(home: Home) -> None:
@@ -308,3 +314,19 @@ def test_what_is_no_report_is_refused(sqlite_world: World) -> None:
         answer = home.tablet.put(home.path(), json=home.body("pain", 7) | each)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), each
     assert home.alerts() == []
+
+
+def test_H7_while_a_stop_waits_no_training_session_opens_and_no_set_begins(home: Home) -> None:
+    home.says("pain", 8)
+    refused = [
+        home.tablet.put(f"/api/training-sessions/{new_id()}", json=training(home.patient_id)),
+        home.world.as_staff("therapist").put(f"/api/training-sessions/{new_id()}", json=training(home.patient_id)),
+        home.tablet.put(
+            f"/api/training-sessions/{home.training_session_id}/sets/{new_id()}",
+            json={"exercise": "knee_extension_seated", "side": "right"},
+        ),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(409, "stop_unconfirmed")] * 3
+    home.may_continue()
+    opened = home.tablet.put(f"/api/training-sessions/{new_id()}", json=training(home.patient_id))
+    assert opened.status_code == 200, opened.text
