@@ -25,7 +25,7 @@ from telerehab.db.repositories.live_sessions import LiveSessionRepository
 from telerehab.db.repositories.patients import PatientRepository
 from telerehab.db.repositories.tablet_pairing_codes import TabletPairingCodeRepository
 from telerehab.db.repositories.training_sessions import TrainingSessionRepository
-from telerehab.errors import MissingPolicyError, NotLoggedInError
+from telerehab.errors import MissingPolicyError, NotAllowedError, NotLoggedInError
 
 OWNER = "web"
 
@@ -78,7 +78,12 @@ def enforce_policy(connection: HTTPConnection, reader: MaybeReader, token: Token
     policy = policy_of(connection.scope.get("endpoint"))
     if policy is None:
         raise MissingPolicyError(f"no policy for {connection.scope['path']}")
-    policy.check(reader)
+    try:
+        policy.check(reader)
+    except NotAllowedError:
+        if reader is not None:
+            parts.login_desk.note_refusal(reader, policy.name)
+        raise
     if reader is None or token is None or reader.seen_at is None or now - reader.seen_at < SEEN_INTERVAL:
         return
     if is_use(connection.scope.get("method"), connection.scope["path"]):

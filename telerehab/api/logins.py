@@ -15,7 +15,7 @@ from telerehab.auth.logins import Entered
 from telerehab.auth.policies import FIRST_FACTOR, LOGGED_IN, PUBLIC, declares
 from telerehab.auth.reader import ReaderRole
 from telerehab.db.repositories.people import read_own_name
-from telerehab.db.tables import Organisation
+from telerehab.db.tables import Organisation, Tablet
 
 router = APIRouter(prefix="/api", tags=["logins"])
 
@@ -87,6 +87,8 @@ class MeRead(Answer):
     patient_id: UUID | None
     helper_id: UUID | None
     is_full: bool
+    has_pin: bool
+    """A tablet's page asks for a PIN when it is opened."""
     organisation: OrganisationRead
 
 
@@ -174,6 +176,7 @@ def get_me(
         patient_id=reader.patient_id,
         helper_id=reader.helper_id,
         is_full=reader.is_full,
+        has_pin=reader.tablet_id is not None and db.get_one(Tablet, reader.tablet_id).pin_hash is not None,
         organisation=OrganisationRead.model_validate(db.get_one(Organisation, reader.organisation_id)),
     )
 

@@ -8,9 +8,10 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 
 from telerehab.api.shared_look import SharedLook
+from telerehab.auth.invitations import InvitationDesk
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import LoginDesk
-from telerehab.auth.passwords import Passwords
+from telerehab.auth.pins import TabletPins
 from telerehab.clock import Clock
 from telerehab.db.changes import Changes
 from telerehab.db.engine import Database
@@ -43,7 +44,8 @@ class WebParts:
     clock: Clock
     database: Database
     login_desk: LoginDesk
-    passwords: Passwords
+    invitation_desk: InvitationDesk
+    tablet_pins: TabletPins
     pairing_code_key: bytes
     key_ring: KeyRing
     changes: Changes

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from telerehab.api.dependencies import TabletPairingCodes
 from telerehab.api.models import Answer, Body, LooseUuid
-from telerehab.auth.policies import THERAPIST, declares
+from telerehab.auth.access import Scope
+from telerehab.auth.policies import THERAPIST_OR_MANAGER, declares
 
 router = APIRouter(prefix="/api/tablet-pairing-codes", tags=["logins"])
 
@@ -25,7 +26,7 @@ class PairingCodeRead(Answer):
 
 
 @router.post("", status_code=201, response_model=PairingCodeRead)
-@declares(THERAPIST)
+@declares(THERAPIST_OR_MANAGER, scope=Scope.LEND)
 def create_tablet_pairing_code(body: PairingCodeBody, codes: TabletPairingCodes) -> object:
-    """Make a code for one of the therapist's patients; it is shown this once."""
+    """Make a code for a patient; it is shown this once."""
     return codes.create(body.patient_id)

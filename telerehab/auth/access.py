@@ -8,6 +8,7 @@ SEE_RESULTS     x       x     see_results         x
 TRAIN           x       x     train_for
 JOIN            x       x     join
 CONVERSE        x       x
+INVITE          x       x
 WRITE_CARE      x
 LEND            x                                              x
 ASSIGN          x                                              x
@@ -41,6 +42,8 @@ class Scope(StrEnum):
     """Take part in the patient's live sessions."""
     CONVERSE = "converse"
     """Read and write messages, see appointments."""
+    INVITE = "invite"
+    """Say who may help and what the patient agreed to; read who has looked at the patient."""
     WRITE_CARE = "write_care"
     """Change plan, referral, goals, corrections; acknowledge; retract."""
     LEND = "lend"
@@ -64,7 +67,17 @@ class Standing:
 
 
 _CARE: Final = frozenset(Scope)
-_OWN: Final = frozenset({Scope.IDENTIFY, Scope.SEE_PLAN, Scope.SEE_RESULTS, Scope.TRAIN, Scope.JOIN, Scope.CONVERSE})
+_OWN: Final = frozenset(
+    {
+        Scope.IDENTIFY,
+        Scope.SEE_PLAN,
+        Scope.SEE_RESULTS,
+        Scope.TRAIN,
+        Scope.JOIN,
+        Scope.CONVERSE,
+        Scope.INVITE,
+    }
+)
 _BROKEN_GLASS: Final = frozenset({Scope.IDENTIFY, Scope.SEE_PLAN, Scope.SEE_RESULTS})
 _MANAGES: Final = frozenset({Scope.IDENTIFY, Scope.LEND, Scope.ASSIGN})
 _NONE: Final[frozenset[Scope]] = frozenset()

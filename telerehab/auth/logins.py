@@ -38,7 +38,7 @@ from telerehab.auth.tokens import hash_code, hash_token, is_code, is_token
 from telerehab.clock import Clock, utc_now
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Account, Helper, Login, OneTimeLink, Organisation, Tablet, TabletPairingCode
-from telerehab.errors import LoginFailedError, NotFoundError, SecondFactorError
+from telerehab.errors import LoginFailedError, NotFoundError, SecondFactorError, TooManyAttemptsError
 
 PAIRING_CODE_LIFETIME: Final = timedelta(minutes=10)
 PAIRING_CODE_ATTEMPTS_MAX: Final = 1_000
@@ -108,6 +108,7 @@ class LoginDesk:
         # Whoever tries account after account: each attempt costs us a hash. A whole clinic may share an address.
         self._address_limit = AttemptLimit(burst=50, refill_s=2, clock=clock)
         self._challenge_limit = AttemptLimit(burst=50, refill_s=2, clock=clock)
+        self._refusal_limit = AttemptLimit(burst=5, refill_s=600, clock=clock)
         self._code_limit = AttemptLimit(burst=10, refill_s=30, clock=clock)
 
     def log_in(self, *, email: str, password: str, visit: Visit) -> Entered:
@@ -147,8 +148,7 @@ class LoginDesk:
         TooManyAttemptsError
             This address has tried too many codes for this account.
         """
-        attempt_key = _attempt_key(visit.address, str(reader.account_id))
-        self._totp_limit.spend(attempt_key)
+        self.spend_code_attempt(reader=reader, visit=visit)
         now = self._now()
         with writing(self._database.main, owner="web") as db:
             account = None if reader.account_id is None else db.get(Account, reader.account_id)
@@ -157,8 +157,27 @@ class LoginDesk:
                 login = make_full(db, reader.login_id, now)
         if not is_right:
             raise LoginFailedError("the code is not valid")
-        self._totp_limit.forgive(attempt_key)
+        self._totp_limit.forgive(_attempt_key(visit.address, str(reader.account_id)))
         return Entered(login=login, face=face_of(reader.role))
+
+    def spend_code_attempt(self, *, reader: Reader, visit: Visit) -> None:
+        """Count an attempt at a code.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            This address has tried too many codes for this account.
+        """
+        self._totp_limit.spend(_attempt_key(visit.address, str(reader.account_id)))
+
+    def note_refusal(self, reader: Reader, policy_name: str) -> None:
+        """Write down that a policy let a known reader not in; of a flood, the first ones."""
+        try:
+            self._refusal_limit.spend(str(reader.login_id))
+        except TooManyAttemptsError:
+            return
+        with writing(self._database.main, owner="web") as db:
+            audit.record(db, actor=reader, action="refused", allowed=False, reason_code=policy_name, now=self._now())
 
     def ask_for_passkey(self, *, site: Site, visit: Visit) -> AskedPasskey:
         """Put a challenge to a browser, whoever sits there.

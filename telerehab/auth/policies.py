@@ -66,6 +66,7 @@ STAFF: Final = Policy(name="staff", roles=frozenset(STAFF_ROLES))
 THERAPIST: Final = Policy(name="therapist", roles=frozenset({"therapist"}))
 THERAPIST_OR_TABLET: Final = Policy(name="therapist_or_tablet", roles=frozenset({"therapist", "tablet"}))
 THERAPIST_OR_MANAGER: Final = Policy(name="therapist_or_manager", roles=frozenset({"therapist", "team_manager"}))
+THERAPIST_OR_AUDITOR: Final = Policy(name="therapist_or_auditor", roles=frozenset({"therapist", "auditor"}))
 CARE: Final = Policy(name="care", roles=frozenset({"therapist", "tablet", "helper"}))
 """Whoever takes part in a patient's training; what exactly is said by `telerehab.auth.access`."""
 TABLET: Final = Policy(name="tablet", roles=frozenset({"tablet"}))

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select, update
 
+from telerehab.auth import audit
 from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import PAIRING_CODE_LIFETIME
 from telerehab.auth.reader import Reader
 from telerehab.auth.tokens import hash_code, new_code
 from telerehab.db.repositories.patients import PatientRepository
+from telerehab.db.repositories.tablets import note_assisted_start
 from telerehab.db.tables import TabletPairingCode
 from telerehab.errors import ConflictError
 
@@ -32,6 +34,7 @@ class TabletPairingCodeRepository:
 
     def __init__(self, db: Session, *, reader: Reader, now: datetime, code_key: bytes, key_ring: KeyRing) -> None:
         self._db = db
+        self._reader = reader
         self._now = now
         self._code_key = code_key
         self._patients = PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
@@ -59,6 +62,8 @@ class TabletPairingCodeRepository:
                 patient_id=patient_id, code_hash=hash_code(code, key=self._code_key), expires_at=expires_at
             )
         )
+        note_assisted_start(self._db, reader=self._reader, patient_id=patient_id, now=self._now)
+        audit.record(self._db, actor=self._reader, action="invite_tablet", patient_id=patient_id, now=self._now)
         return NewPairingCode(code=code, expires_at=expires_at)
 
     def _free_code(self) -> str:

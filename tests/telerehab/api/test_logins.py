@@ -63,6 +63,7 @@ def test_a_therapist_logs_in_by_password_and_code_and_out_again(world: World) ->
         "patient_id": None,
         "helper_id": None,
         "is_full": True,
+        "has_pin": False,
         "organisation": {
             "id": str(world.here.organisation_id),
             "name": "here",
