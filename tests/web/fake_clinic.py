@@ -10,7 +10,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +97,8 @@ class FakeClinic:
     """True: nobody may join any more."""
     received: list[dict[str, Any]] = field(default_factory=list)
     posted: list[tuple[str, Any]] = field(default_factory=list)
+    service: Callable[[str, str, Any], tuple[int, Any] | None] | None = None
+    """Answers what the script below does not know: method, path and body to status and answer, or None."""
     url: str = ""
     loop: asyncio.AbstractEventLoop | None = None
     sockets: list[WebSocket] = field(default_factory=list)
@@ -132,6 +134,11 @@ async def _headers(request: Request, call_next: RequestResponseEndpoint) -> Resp
 def _make_app(clinic: FakeClinic) -> Starlette:
     async def answer(request: Request) -> Response:
         path, method = request.url.path, request.method
+        if clinic.service is not None:
+            sent = await request.body()
+            known = clinic.service(method, path, json.loads(sent) if sent else None)
+            if known is not None:
+                return JSONResponse(known[1], known[0])
         if method in {"POST", "PUT"}:
             body = await request.body()
             clinic.posted.append((path, json.loads(body) if body else None))
@@ -142,6 +149,8 @@ def _make_app(clinic: FakeClinic) -> Starlette:
             "/api/me": clinic.me,
             "/api/live-sessions": clinic.live_sessions,
             "/api/patients": clinic.patients,
+            "/api/alerts": [],
+            "/api/help-calls": [],
         }
         found = answers.get(path)
         if path == "/api/me" and found is None:
@@ -170,7 +179,7 @@ def _make_app(clinic: FakeClinic) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/api/{rest:path}", answer, methods=["GET", "POST", "PUT"]),
+            Route("/api/{rest:path}", answer, methods=["GET", "POST", "PUT", "DELETE"]),
             *(Route(f"/{name}", page) for name in ("enter", "patient", "therapist")),
             WebSocketRoute("/ws", serve),
             Mount("/assets", StaticFiles(directory=STATIC / "assets")),
@@ -331,7 +340,10 @@ def therapist_clinic(language: str, *, patients: int = 4) -> FakeClinic:
             "account_id": THERAPIST,
         },
         live_sessions=[{"id": LIVE_SESSION, "title": "Knæhold onsdag", "state": "live"}],
-        patients=[{"id": patient_of(i), "display_name": NAMES[i], "language": "da"} for i in range(patients)],
+        patients=[
+            {"id": patient_of(i), "display_name": NAMES[i], "birth_date": f"194{i}-03-04", "language": "da"}
+            for i in range(patients)
+        ],
         state=room_state(THERAPIST, [therapist_person(), *people], slots),
         movements={training_of(i): Movement(repetitions=9 - i) for i in range(patients)},
     )
