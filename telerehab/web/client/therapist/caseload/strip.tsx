@@ -9,10 +9,10 @@ export function AdherenceStrip({ days }: { days: readonly DaySummary[] }) {
   if (days.length === 0) return <span class="soft">{t("caseload.no_plan")}</span>;
   const counts = countDays(days);
   const label = [
-    t("adherence.strip", { trained: counts.trained, planned: counts.planned, days: days.length }),
-    counts.missed > 0 ? t("adherence.strip.missed", { count: counts.missed }) : "",
-    counts.unmeasured > 0 ? t("adherence.strip.unmeasured", { count: counts.unmeasured }) : "",
-    counts.paused > 0 ? t("adherence.strip.paused", { count: counts.paused }) : "",
+    t("days.strip", { trained: counts.trained, planned: counts.planned, days: days.length }),
+    counts.missed > 0 ? t("days.strip.missed", { count: counts.missed }) : "",
+    counts.unmeasured > 0 ? t("days.strip.unmeasured", { count: counts.unmeasured }) : "",
+    counts.paused > 0 ? t("days.strip.paused", { count: counts.paused }) : "",
   ];
   return (
     <span class="adherence">
@@ -24,7 +24,7 @@ export function AdherenceStrip({ days }: { days: readonly DaySummary[] }) {
           </g>
         ))}
       </svg>
-      <span aria-hidden="true">{t("adherence.short", { trained: counts.trained, planned: counts.planned })}</span>
+      <span aria-hidden="true">{t("days.short", { trained: counts.trained, planned: counts.planned })}</span>
     </span>
   );
 }

@@ -26,7 +26,7 @@ export function Field(props: {
         {props.required === false && <small> {t("form.optional")}</small>}
       </span>
       <input
-        type={props.type ?? "text"}
+        type={(props.type ?? "text") as "text"}
         value={props.value}
         name={props.name}
         required={props.required ?? true}

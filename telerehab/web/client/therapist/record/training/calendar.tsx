@@ -34,11 +34,11 @@ export function AdherenceCalendar({ patient, mayWrite }: RecordProps) {
     </span>
   );
   return (
-    <Panel title={t("adherence.title", { month: name })} loaded={loaded} action={turns}>
+    <Panel title={t("days.title", { month: name })} loaded={loaded} action={turns}>
       {(adherence) => (
         <>
           <p>{summary(adherence)}</p>
-          <div class="table-box" tabIndex={0} role="region" aria-label={t("adherence.title", { month: name })}>
+          <div class="table-box" tabIndex={0} role="region" aria-label={t("days.title", { month: name })}>
             <MonthTable days={adherence.days} />
           </div>
           <ul class="legend">
@@ -59,8 +59,8 @@ export function AdherenceCalendar({ patient, mayWrite }: RecordProps) {
 }
 
 function summary(adherence: Adherence): string {
-  const percent = adherence.completeness === null ? t("adherence.unknown") : t("adherence.completeness", { percent: Math.round(adherence.completeness * 100) });
-  return adherence.missed_run > 0 ? `${percent} ${t("adherence.missed_run", { count: adherence.missed_run })}` : percent;
+  const percent = adherence.completeness === null ? t("days.unknown") : t("days.completeness", { percent: Math.round(adherence.completeness * 100) });
+  return adherence.missed_run > 0 ? `${percent} ${t("days.missed_run", { count: adherence.missed_run })}` : percent;
 }
 
 /** Return the days in weeks of seven from Monday; null where the month has no such day. */
@@ -102,7 +102,7 @@ function MonthTable({ days }: { days: readonly DayAdherence[] }) {
 }
 
 function DayCell({ day }: { day: DayAdherence }) {
-  const sets = day.prescribed_set_count === 0 ? null : day.done_set_count === null ? t("adherence.sets.unmeasured", { planned: day.prescribed_set_count }) : t("adherence.sets", { done: day.done_set_count, planned: day.prescribed_set_count });
+  const sets = day.prescribed_set_count === 0 ? null : day.done_set_count === null ? t("days.sets.unmeasured", { planned: day.prescribed_set_count }) : t("days.sets", { done: day.done_set_count, planned: day.prescribed_set_count });
   const isOver = !["ahead", "open", "rest"].includes(day.status);
   return (
     <>
