@@ -110,6 +110,7 @@ export function beginSet(state: Alone, given: Given): Change {
     target_repetitions: item.repetitions,
     plan_item: item.index,
     set_number: state.set,
+    at: given.now(),
   };
   const counted = state.usesSensors && item.is_measurable ? null : 0;
   return {
@@ -130,10 +131,10 @@ export function countBySensor(state: Alone, repetitions: number): Change {
   return stay({ ...state, counted: repetitions, bySensor: true });
 }
 
-export function endSet(state: Alone, reason: SetEnd): Change {
+export function endSet(state: Alone, reason: SetEnd, given: Given): Change {
   if (state.step !== "set") return stay(state);
   const done = { item: state.item, set: state.set, counted: state.counted, bySensor: state.bySensor };
-  return { state: { ...state, step: "set_pain", done: [...state.done, done] }, writes: setEnd(state, reason) };
+  return { state: { ...state, step: "set_pain", done: [...state.done, done] }, writes: setEnd(state, reason, given) };
 }
 
 /** Leave out what is left of this exercise. */
@@ -149,18 +150,18 @@ export function reportEffort(state: Alone, value: number, given: Given): Change 
 }
 
 /** Stop safely, from wherever: what was done is kept, and the training session ends. */
-export function stopTraining(state: Alone): Change {
+export function stopTraining(state: Alone, given: Given): Change {
   if (state.step === "receipt") return stay(state);
   const wasInSet = state.step === "set";
   const done = wasInSet ? [...state.done, { item: state.item, set: state.set, counted: state.counted, bySensor: state.bySensor }] : state.done;
-  const writes = [...(wasInSet ? setEnd(state, "stopped") : []), ...(state.isOpened ? [closing(state, "stop")] : [])];
+  const writes = [...(wasInSet ? setEnd(state, "stopped", given) : []), ...(state.isOpened ? [closing(state, "stop")] : [])];
   return { state: { ...state, step: "receipt", endReason: "stop", done }, writes };
 }
 
 /** A limit was passed: the set ends now; after the confirmation the patient starts from the instructions. */
-export function interrupt(state: Alone): Change {
+export function interrupt(state: Alone, given: Given): Change {
   if (state.step !== "set") return stay(state.step === "set_pain" ? afterSet(state) : state);
-  const ended = endSet(state, "pain");
+  const ended = endSet(state, "pain", given);
   return { state: { ...afterSet(ended.state), setId: null }, writes: ended.writes };
 }
 
@@ -238,9 +239,9 @@ function opening(state: Alone): OutboxEntry {
   });
 }
 
-function setEnd(state: Alone, reason: SetEnd): OutboxEntry[] {
+function setEnd(state: Alone, reason: SetEnd, given: Given): OutboxEntry[] {
   const path = `/api/training-sessions/${state.id}/sets/${state.setId ?? ""}/end`;
-  return [write(state, "POST", path, { reason, counted_repetitions: state.bySensor ? null : state.counted })];
+  return [write(state, "POST", path, { reason, counted_repetitions: state.bySensor ? null : state.counted, at: given.now() })];
 }
 
 function closing(state: Alone, reason: "done" | "stop"): OutboxEntry {

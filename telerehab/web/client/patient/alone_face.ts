@@ -71,7 +71,7 @@ export class AloneFace {
     this.make((state) => beginSet(state, GIVEN));
   };
   countOne = () => this.make(countOne);
-  endSet = () => this.make((state) => endSet(state, "done"));
+  endSet = () => this.make((state) => endSet(state, "done", GIVEN));
   skip = () => this.make(skipItem);
   reportEffort = (value: number) => this.make((state) => reportEffort(state, value, GIVEN));
   goOn = () => this.make(returnToInstructions);
@@ -95,12 +95,12 @@ export class AloneFace {
   /** The guard has closed the gate: the movement ends now. */
   interrupt(): void {
     this.asksToStop.value = this.asksForPain.value = false;
-    this.make(interrupt);
+    this.make((state) => interrupt(state, GIVEN));
   }
 
   stop(): void {
     this.asksToStop.value = this.asksForPain.value = false;
-    this.make(stopTraining);
+    this.make((state) => stopTraining(state, GIVEN));
     this.hush();
   }
 

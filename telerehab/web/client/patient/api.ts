@@ -50,24 +50,14 @@ export interface Today {
   pause: { kind: string; starts_on: string; ends_on: string | null } | null;
 }
 
-/** `GET /api/me`, with what only tablets need. */
-export interface MyLogin extends Me {
-  has_tablet_pin?: boolean;
-}
-
+/** Whether training stands still; the patient may confirm what `alert_ids` names. */
 export interface StopRead {
   is_stopped: boolean;
   cause: string | null;
   since: string | null;
   needs_confirmation_by: "therapist" | "patient" | null;
-  alert_id?: string | null;
-}
-
-export interface ReportAnswer {
-  is_stopped: boolean;
-  cause: string | null;
-  needs_confirmation_by: "therapist" | "patient" | null;
-  telephone?: string | null;
+  alert_ids: string[];
+  telephone: string | null;
 }
 
 export interface HelpCallRead {
@@ -82,11 +72,12 @@ export interface HelpCallRead {
 
 export interface MessageRead {
   id: string;
-  text: string;
+  /** null: the patient's key was destroyed. */
+  text: string | null;
   sent_at: string;
-  is_own?: boolean;
-  author?: string | null;
-  read_at?: string | null;
+  is_own: boolean;
+  author: string | null;
+  read_at: string | null;
 }
 
 export interface GoalRead {
@@ -145,7 +136,7 @@ export interface Assignment {
 }
 
 export const patientApi = {
-  me: () => call<MyLogin>("GET", "/api/me"),
+  me: () => call<Me>("GET", "/api/me"),
   today: (patient: string | null) => call<Today>("GET", patient === null ? "/api/my/today" : `/api/patients/${patient}/today`),
   stop: (patient: string) => call<StopRead>("GET", `/api/patients/${patient}/stop`),
   confirmStop: (alert: string) => call<unknown>("POST", `/api/alerts/${alert}/confirm`, {}),
@@ -161,6 +152,8 @@ export const patientApi = {
     call<{ days: AdherenceDay[] }>("GET", `/api/patients/${patient}/adherence?from=${from}&to=${to}`),
   questionnairesDue: (patient: string) => list<DueQuestionnaire>(`/api/patients/${patient}/questionnaires-due`),
   assignments: (patient: string) => list<Assignment>(`/api/patients/${patient}/assignments`),
+  pin: () => call<{ has_pin: boolean }>("GET", "/api/my/tablet-pin"),
+  setPin: (pin: string | null, oldPin: string | null) => call<unknown>("PUT", "/api/my/tablet-pin", { pin, old_pin: oldPin }),
   checkPin: (pin: string) => call<unknown>("POST", "/api/my/tablet-pin/check", { pin }),
   helpedPatients: () => list<HelpedPatient>("/api/my/patients"),
 };

@@ -1,19 +1,19 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
-import { api, ApiError, newId, type LiveSessionSummary } from "../shared/api";
+import { api, ApiError, newId, type LiveSessionSummary, type Me } from "../shared/api";
 import { startLanguage } from "../shared/i18n";
 import { isPresent, isWaiting, type Participant } from "../shared/messages";
 import { freshnessOf } from "../shared/live_values";
-import { Outbox, type OutboxEntry, type Outcome } from "../shared/outbox";
+import { Outbox, STOP_UNCONFIRMED, type OutboxEntry, type Outcome } from "../shared/outbox";
 import { openOwnMedia, rememberedChoice, type MediaChoice } from "../shared/own_media";
 import { Room } from "../shared/room";
-import { patientApi, type HelpedPatient, type MyLogin, type ReportAnswer } from "./api";
+import { patientApi, type HelpedPatient, type StopRead } from "./api";
 import { AloneFace } from "./alone_face";
 import { Guard } from "./guard";
 import { HelpCaller } from "./help_caller";
 import { HomeData } from "./home_data";
 
 /** What the patient looks at outside training; each is one screen. */
-export type HomePage = "home" | "messages" | "goals" | "progress" | "questionnaire" | "not_today";
+export type HomePage = "home" | "messages" | "goals" | "progress" | "questionnaire" | "not_today" | "pin_setup";
 
 export type Screen =
   | "loading"
@@ -43,7 +43,7 @@ const TELEPHONE_KEY = "telerehab.help_telephone";
 
 /** What the patient's page knows and does; the screens only show it. */
 export class PatientFace {
-  readonly me = signal<MyLogin | null>(null);
+  readonly me = signal<Me | null>(null);
   readonly loaded = signal(false);
   readonly unreachable = signal(false);
   readonly loggedIn = signal(true);
@@ -57,6 +57,7 @@ export class PatientFace {
   /** The plan is looked at although a live session could be joined. */
   readonly showsPlan = signal(false);
   readonly pinGiven = signal(sessionStorage.getItem(PIN_KEY) !== null);
+  readonly hasPin = signal(false);
   /** Whom a helper helps now. */
   readonly helped = signal<HelpedPatient | null>(null);
   readonly helpedPatients = signal<HelpedPatient[] | null>(null);
@@ -154,12 +155,13 @@ export class PatientFace {
   }
 
   needsPin(): boolean {
-    return this.me.value?.has_tablet_pin === true && !this.pinGiven.value;
+    return this.hasPin.value && !this.pinGiven.value;
   }
 
   givePin(): void {
     sessionStorage.setItem(PIN_KEY, "1");
     this.pinGiven.value = true;
+    void this.look();
   }
 
   /** A helper chooses whom to help, or goes back to the list. */
@@ -227,8 +229,8 @@ export class PatientFace {
   }
 
   private heedOutcome({ entry, answer, refusal }: Outcome): void {
-    if (refusal?.code === "stop_unconfirmed") this.guard.heedRefusal();
-    if (refusal === null && isReport(entry) && isReportAnswer(answer)) {
+    if (refusal?.code === STOP_UNCONFIRMED) this.guard.heedRefusal();
+    if (refusal === null && isReport(entry) && isStopRead(answer)) {
       this.keepTelephone(answer.telephone);
       this.guard.heed(answer, false); // only being asked tells that a stop is over
     }
@@ -278,7 +280,7 @@ export class PatientFace {
 
   wantHelp(on: boolean): void {
     const room = this.room.peek();
-    if (on && !this.isHelper.peek()) this.helpCaller.press(room?.liveSession ?? null);
+    if (on) this.helpCaller.press(room?.liveSession ?? null, !this.isHelper.peek());
     if (!on) this.helpCaller.withdraw();
     if (!room) return;
     this.helpWanted.value = on;
@@ -342,6 +344,8 @@ export class PatientFace {
       if (this.me.peek() === null) {
         const me = await patientApi.me();
         startLanguage(me.language);
+        // Known before anything of the patient is shown.
+        if (me.role === "tablet") this.hasPin.value = (await patientApi.pin()).has_pin;
         this.me.value = me;
         this.keepTelephone(me.organisation?.help_telephone);
       }
@@ -378,7 +382,7 @@ function isReport(entry: OutboxEntry): boolean {
   return entry.path.includes("/self-reports/");
 }
 
-function isReportAnswer(answer: unknown): answer is ReportAnswer {
+function isStopRead(answer: unknown): answer is StopRead {
   return typeof answer === "object" && answer !== null && "is_stopped" in answer;
 }
 

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { keep, kept } from "../shared/kept";
 import { DEFAULT_LIMITS, NEW_WATCH, confirmWatch, step, type Cause, type Limits, type Observation, type Watch } from "../shared/safety";
-import { patientApi, type ReportAnswer, type StopRead } from "./api";
+import { patientApi, type StopRead } from "./api";
 import { closeGate, heedServer, isClosed, passGate, type Gate } from "./gate";
 
 const ASK_AGAIN_MS = 2000;
@@ -67,7 +67,7 @@ export class Guard {
   }
 
   /** Take in what the server says of a report. */
-  heed(answer: StopRead | ReportAnswer, isAllDelivered: boolean): void {
+  heed(answer: StopRead, isAllDelivered: boolean): void {
     const before = this.gate.peek();
     const after = heedServer(before, answer, isAllDelivered);
     this.set(after);
@@ -76,7 +76,7 @@ export class Guard {
 
   /** The server refused to go on because a stop stands; what it is, it says when asked. */
   heedRefusal(): void {
-    this.heed({ is_stopped: true, cause: null, needs_confirmation_by: "therapist" }, false);
+    this.heed({ is_stopped: true, cause: null, since: null, needs_confirmation_by: "therapist", alert_ids: [], telephone: null }, false);
     void this.ask();
   }
 
@@ -91,9 +91,7 @@ export class Guard {
 
   /** The patient says: I am well again. Only where the server asks for no more than that. */
   async confirmMyself(): Promise<void> {
-    const alert = this.gate.peek()?.alertId;
-    if (!alert) return;
-    await patientApi.confirmStop(alert).catch(() => undefined);
+    for (const alert of this.gate.peek()?.alertIds ?? []) await patientApi.confirmStop(alert).catch(() => undefined);
     await this.ask();
   }
 

@@ -12,7 +12,7 @@ export type HelpView =
   | { kind: "calling"; name: string | null }
   | { kind: "answered"; name: string | null }
   /** Use the telephone: nobody answered, nobody is on duty, or the server is out of reach. The call goes on ringing. */
-  | { kind: "telephone"; why: "no_answer" | "out_of_hours" | "unreachable" };
+  | { kind: "telephone"; why: "no_answer" | "out_of_hours" | "unreachable" | "helper" };
 
 /** Decide what to show. `sinceMs`: how long ago the button was pressed, by a clock that never steps. */
 export function viewOf(call: HelpCallRead | null, isReached: boolean, sinceMs: number): HelpView {
@@ -31,12 +31,14 @@ export class HelpCaller {
   private readonly sinceMs = signal(0);
   private pressedMs = 0;
   private liveSession: string | null = null;
+  /** A helper has no call of their own: only the number. */
+  private isByTablet = true;
   private timer: ReturnType<typeof setInterval> | null = null;
   private isAsking = false;
 
   readonly isOn = computed(() => this.id.value !== null);
   readonly view = computed<HelpView | null>(() =>
-    this.id.value === null ? null : viewOf(this.call.value, this.isReached.value, this.sinceMs.value),
+    this.id.value === null ? null : !this.isByTablet ? { kind: "telephone", why: "helper" } : viewOf(this.call.value, this.isReached.value, this.sinceMs.value),
   );
 
   constructor(private readonly withdrawLater: (id: string) => void) {}
@@ -47,7 +49,8 @@ export class HelpCaller {
     if (typeof id === "string") this.look(id);
   }
 
-  press(liveSession: string | null): void {
+  press(liveSession: string | null, isByTablet: boolean): void {
+    this.isByTablet = isByTablet;
     this.liveSession = liveSession;
     if (this.id.peek() === null) this.look(newId());
     else if (this.call.peek()?.state === "answered") this.look(this.id.peek() ?? newId()); // pressed again: it rings again
@@ -56,14 +59,15 @@ export class HelpCaller {
   /** The patient takes it back; the server hears of it when it can be reached. */
   withdraw(): void {
     const id = this.id.peek();
-    if (id !== null && this.call.peek()?.state !== "closed") this.withdrawLater(id);
+    if (id !== null && this.isByTablet && this.call.peek()?.state !== "closed") this.withdrawLater(id);
     this.forget();
   }
 
   private look(id: string): void {
-    keep(KEY, id);
     this.call.value = null;
     this.id.value = id;
+    if (!this.isByTablet) return;
+    keep(KEY, id);
     this.isReached.value = navigator.onLine;
     this.pressedMs = performance.now();
     this.sinceMs.value = 0;

@@ -104,6 +104,7 @@ export function HomeScreen({ face }: { face: PatientFace }) {
         {!face.isHelper.value && <PageButton face={face} page="messages" text={messagesText(face.home.unread.value)} />}
         {face.may("see_results") && <PageButton face={face} page="goals" text={t("patient.goals")} />}
         {face.may("see_results") && <PageButton face={face} page="progress" text={t("patient.progress")} />}
+        {!face.isHelper.value && <PageButton face={face} page="pin_setup" text={t("patient.pin")} />}
         {face.isHelper.value && (
           <button class="button calm" data-action="other-patient" onClick={() => face.help(null)}>
             {t("patient.helper.other")}
@@ -154,7 +155,7 @@ function PlanLines({ face }: { face: PatientFace }) {
             : t("patient.pause_day.until", { day: dayText(pause.ends_on) })
           : items.length === 0
             ? t("patient.plan.rest")
-            : t("patient.plan.summary", { count: items.length, minutes: minutesOf(items) })}
+            : summary(items)}
       </p>
       <ol class="plan-lines">
         {items.slice(0, LINES_MAX).map((item) => (
@@ -170,6 +171,11 @@ function PlanLines({ face }: { face: PatientFace }) {
   );
 }
 
+function summary(items: readonly TodaysItem[]): string {
+  const minutes = minutesOf(items);
+  return items.length === 1 ? t("patient.plan.summary.one", { minutes }) : t("patient.plan.summary", { count: items.length, minutes });
+}
+
 /** Only where a voice speaks on this very machine. */
 function ReadAloud({ face }: { face: PatientFace }) {
   const [isPossible] = useState(canSpeak);
@@ -180,7 +186,7 @@ function ReadAloud({ face }: { face: PatientFace }) {
       class="button calm"
       data-action="read-aloud"
       onClick={() =>
-        speak([t("patient.plan.summary", { count: items.length, minutes: minutesOf(items) }), ...items.map((item) => `${itemName(item)}, ${dose(item)}`)])
+        speak([summary(items), ...items.map((item) => `${itemName(item)}, ${dose(item)}`)])
       }
     >
       {t("patient.read_aloud")}

@@ -92,7 +92,7 @@ function OneMessage({ message }: { message: MessageRead }) {
   return (
     <section class={`letter ${isFromOthers(message) ? "other" : "own"}`} tabIndex={0} aria-label={t("patient.messages.one", { name: from })}>
       <p class="note">{t("patient.messages.head", { name: from, when: when(message.sent_at) })}</p>
-      <p class="letter-text">{message.text}</p>
+      <p class="letter-text">{message.text ?? t("patient.messages.gone")}</p>
     </section>
   );
 }

@@ -12,7 +12,7 @@ import { HelpScreen } from "./help_screen";
 import { HomeScreen, itemName, OfferScreen, WhomScreen } from "./home";
 import { DoneMark, Message } from "./message";
 import { GoalsScreen, MessagesScreen, NotTodayScreen, ProgressScreen } from "./own_pages";
-import { PinScreen } from "./pin";
+import { PinScreen, PinSetupScreen } from "./pin";
 import { QuestionnaireScreen } from "./questionnaire";
 import { PainScreen } from "./scales";
 import { Telephone } from "./telephone";
@@ -69,6 +69,8 @@ function CurrentScreen({ face }: { face: PatientFace }) {
       return <QuestionnaireScreen face={face} />;
     case "not_today":
       return <NotTodayScreen face={face} />;
+    case "pin_setup":
+      return <PinSetupScreen face={face} />;
     case "alone":
       return <AloneScreen face={face} />;
     case "stopped":

@@ -32,12 +32,15 @@ export interface OutboxWorld {
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** What became of one entry: delivered with the server's answer, or refused for good. */
+/** What became of one entry: delivered with the server's answer, refused for good, or refused until a stop is confirmed. */
 export interface Outcome {
   entry: OutboxEntry;
   answer: unknown;
   refusal: ApiError | null;
 }
+
+/** The server lets nobody train before somebody has confirmed a stop; afterwards the same write succeeds. */
+export const STOP_UNCONFIRMED = "stop_unconfirmed";
 
 export const OUTBOX_PREFIX = "telerehab.outbox.";
 export const ENTRIES_MAX = 2000;
@@ -46,7 +49,8 @@ export const RETRY_MAX_MS = 15_000;
 const DIGITS = 9;
 
 /** Answers after which the same write may succeed later: no link, no login, too early, too many, the server's own fault. */
-export function isPassing(status: number): boolean {
+export function isPassing({ status, code }: ApiError): boolean {
+  if (code === STOP_UNCONFIRMED) return true;
   return status === 0 || status === 401 || status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
@@ -125,8 +129,9 @@ export class Outbox {
         outcome = { entry, answer: await this.world.send(entry), refusal: null };
       } catch (error) {
         const refusal = error instanceof ApiError ? error : new ApiError(0, "unknown");
-        if (isPassing(refusal.status)) {
+        if (isPassing(refusal)) {
           held.add(entry.group);
+          if (refusal.code === STOP_UNCONFIRMED) this.onOutcome({ entry, answer: null, refusal });
           if (refusal.status === 0 || refusal.status === 401) break; // no link, no login: the next would not fare better
           continue;
         }
