@@ -117,7 +117,7 @@ class TodaysItemRead(ExerciseRead):
     load_kg: float | None
     band: BandColour | None
     done_set_count: int
-    """Sets that ended today."""
+    """Sets that were done today."""
 
 
 class TodaysPlanRead(Answer):

@@ -17,6 +17,7 @@ from telerehab.care import plans
 from telerehab.care.plans import Change, PlanContent, PlanItem, find_changes, make_next_version
 from telerehab.care.reading import read_value, write_value
 from telerehab.db.changes import note_change
+from telerehab.db.done_sets import is_done_set
 from telerehab.db.repositories.exercises import ExerciseRepository, LibraryExercise
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
 from telerehab.db.tables import (
@@ -181,7 +182,7 @@ class PlanRepository:
         )
 
     def _count_done_sets(self, patient: Patient, day: date) -> dict[tuple[str, str], int]:
-        """Return how many sets of each exercise and side have ended on a local day."""
+        """Return how many sets of each exercise and side were done on a local day."""
         zone = self._zone(patient)
         start = datetime.combine(day, datetime.min.time(), zone)
         stop = datetime.combine(day + timedelta(days=1), datetime.min.time(), zone)
@@ -190,8 +191,7 @@ class PlanRepository:
             .join(TrainingSession, col(TrainingSession.id) == col(TrainingSet.training_session_id))
             .where(
                 col(TrainingSession.patient_id) == patient.id,
-                col(TrainingSession.retracted_at).is_(None),
-                col(TrainingSet.ended_at).is_not(None),
+                is_done_set(),
                 col(TrainingSet.started_at) >= start,
                 col(TrainingSet.started_at) < stop,
             )

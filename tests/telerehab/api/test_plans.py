@@ -20,6 +20,7 @@ from telerehab.db.engine import reading, writing
 from telerehab.db.repositories.plans import PlanRepository
 from telerehab.db.tables import (
     BreakGlass,
+    Correction,
     Goal,
     Helper,
     HelperGrant,
@@ -306,39 +307,57 @@ def test_today_shows_the_exercises_of_the_day_with_words_and_a_figure_for_the_si
     assert therapist.get(f"{path}/today").json() == today
 
 
-def test_today_counts_sets_of_this_local_day_that_were_not_retracted(
+def test_today_counts_valid_sets_of_this_local_day(
     world: World, therapist: TestClient, tablet: TestClient, path: str
 ) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
     midnight = datetime.combine(today_of(world), datetime.min.time(), ZONE)
+    counted = _add_sets(world, midnight, midnight + timedelta(hours=1), midnight - timedelta(seconds=1))
+    _add_sets(world, midnight + timedelta(hours=2), is_retracted=True)
+    _add_sets(world, midnight + timedelta(hours=2), is_ended=False)
+    valid_again, not_valid = (_add_sets(world, midnight + timedelta(hours=3)) for _ in range(2))
     with writing(world.database.main, owner="web") as db:
-        for is_retracted, starts in (
-            (False, [midnight, midnight + timedelta(hours=1), midnight - timedelta(seconds=1)]),
-            (True, [midnight + timedelta(hours=2)]),
-        ):
-            session = TrainingSession(
-                patient_id=world.here.patient_ids[0],
-                exercise="knee_extension_seated",
-                side="left",
-                opened_at=midnight,
-                opened_by=uuid.uuid4(),
-                retracted_at=midnight if is_retracted else None,
-            )
-            db.add(session)
-            db.flush()
-            for number, started_at in enumerate(starts, start=1):
-                db.add(
-                    TrainingSet(
-                        training_session_id=session.id,
-                        number=number,
-                        exercise="knee_extension_seated",
-                        side="left",
-                        started_at=started_at,
-                        ended_at=started_at + timedelta(minutes=1),
-                    )
+        for training_set, withdrawn_at in ((counted[0], None), (valid_again[0], midnight), (not_valid[0], None)):
+            db.add(
+                Correction(
+                    training_session_id=training_set.training_session_id,
+                    training_set_id=None if training_set is not_valid[0] else training_set.id,
+                    kind="not_valid",
+                    account_id=world.here.therapist_id,
+                    at=midnight,
+                    withdrawn_at=withdrawn_at,
                 )
+            )
 
     assert tablet.get("/api/my/today").json()["plan"]["items"][0]["done_set_count"] == 2
+
+
+def _add_sets(world: World, *starts: datetime, is_retracted: bool = False, is_ended: bool = True) -> list[TrainingSet]:
+    """Write a training session of the first patient with sets that start at these moments."""
+    with writing(world.database.main, owner="web") as db:
+        session = TrainingSession(
+            patient_id=world.here.patient_ids[0],
+            exercise="knee_extension_seated",
+            side="left",
+            opened_at=starts[0],
+            opened_by=uuid.uuid4(),
+            retracted_at=starts[0] if is_retracted else None,
+        )
+        db.add(session)
+        db.flush()
+        sets = [
+            TrainingSet(
+                training_session_id=session.id,
+                number=number,
+                exercise="knee_extension_seated",
+                side="left",
+                started_at=started_at,
+                ended_at=started_at + timedelta(minutes=1) if is_ended else None,
+            )
+            for number, started_at in enumerate(starts, start=1)
+        ]
+        db.add_all(sets)
+    return sets
 
 
 def test_a_pause_makes_no_training_day(world: World, therapist: TestClient, tablet: TestClient, path: str) -> None:
