@@ -341,7 +341,6 @@ export interface TextValues {
   "find.mine.none": undefined;
   "find.open": undefined;
   "find.over": undefined;
-  "find.patient": undefined;
   "find.reason": undefined;
   "find.running": { minutes: string | number };
   "find.sure": undefined;
