@@ -543,6 +543,7 @@ export interface TextValues {
   "need.technical": undefined;
   "need.watch": undefined;
   "need.worse": undefined;
+  "notice.flag": { name: string | number };
   "office.add": undefined;
   "office.care.empty": undefined;
   "office.care.end": undefined;
@@ -1043,6 +1044,9 @@ export interface TextValues {
   "referral.stop_reason": undefined;
   "referral.stopped_on": undefined;
   "referral.title": undefined;
+  "reminder.appointment_tomorrow": { time: string | number };
+  "reminder.questionnaire_due": undefined;
+  "reminder.training_not_done": undefined;
   "report.effort": undefined;
   "report.none": undefined;
   "report.pain": undefined;
