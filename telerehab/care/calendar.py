@@ -5,6 +5,7 @@ Times are written in UTC, which every calendar shows in its own zone, on both si
 the changes of an appointment, and a cancelled one stays in the feed as `CANCELLED`, so that calendars follow.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ def write_calendar(entries: Iterable[CalendarEntry], *, name: str, now: datetime
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-calname", name)
+    calendar.add("x-wr-calname", _line(name))
     calendar.add("refresh-interval", REFRESH_INTERVAL, parameters={"VALUE": "DURATION"})
     for entry in entries:
         calendar.add_component(_event(entry, now))
@@ -71,8 +72,13 @@ def _event(entry: CalendarEntry, now: datetime) -> Event:
     event.add("dtstamp", now.astimezone(UTC))
     event.add("dtstart", entry.starts_at.astimezone(UTC))
     event.add("dtend", entry.ends_at.astimezone(UTC))
-    event.add("summary", entry.summary)
+    event.add("summary", _line(entry.summary))
     event.add("sequence", entry.change_count)
     event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
     event.add("class", "PRIVATE")
     return event
+
+
+def _line(text: str) -> str:
+    """Return a text as one line: what would end or hide it becomes a blank."""
+    return "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)

@@ -15,7 +15,7 @@ _REPLACEMENT_DAY_OFFSET: Final = 60
 
 
 class CprFault(StrEnum):
-    """Why a text is no CPR number. Each has a text `cpr.<value>`."""
+    """Why a text is no CPR number. Each has a text `import.fault.<value>`."""
 
     FORM = "cpr_form"
     """Not ten digits."""

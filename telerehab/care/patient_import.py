@@ -53,7 +53,7 @@ TELEPHONE: Final = re.compile(r"\+?[0-9][0-9 ()-]{3,22}[0-9]")
 
 @dataclass(kw_only=True, frozen=True, slots=True)
 class ImportFault:
-    """What is wrong at one place; `kind` has a text `import.<kind>`."""
+    """What is wrong at one place; `kind` has a text `import.fault.<kind>`."""
 
     line: int
     """Counts from 1, with the lines inside quotation marks; the first line of the row."""
