@@ -147,6 +147,7 @@ class FakeCare:
                 "suggested_action": action,
                 "exercise": exercise,
                 "side": "right" if exercise else None,
+                "version": 1,
             }
         ]
 
@@ -164,6 +165,7 @@ class FakeCare:
                 "pain_last": None if i % 3 == 2 else i % 9,
                 "unread_messages": 2 if i == 8 else 0,
                 "rank_reason": self.needs.get(person["id"], ranks[i] if i < len(ranks) else "fine"),
+                "rank_since": self.at(hours=4),
             }
             for i, person in enumerate(self.people())
         ]
@@ -185,6 +187,7 @@ class FakeCare:
             "began_at": self.at(minutes=3),
             "found_at": self.at(minutes=3),
             "is_stop": True,
+            "is_standing": True,
             "needs_confirmation_by": "therapist",
             "acknowledged": None,
             **fields,
@@ -240,10 +243,11 @@ def _record(care: FakeCare, _body: Any, patient: str) -> Answer:
     if not found and any(each["patient_id"] == patient for each in care.emergencies):
         person = {**care._person(0), "id": patient, "display_name": "Grethe Lund"}
         scopes = ["identify", "see_plan", "see_results"]
-        return 200, {**person, "telephone": None, "scopes": scopes}
+        return 200, {**person, "telephone": None, "has_cpr": True, "has_address_mark": True, "scopes": scopes}
     if not found:
         return 404, {"code": "not_found"}
-    return 200, {**found[0], "telephone": "+45 12 34 56 78"}
+    secrets = {"has_cpr": True, "has_address_mark": True}
+    return 200, {**found[0], "telephone": "+45 12 34 56 78", "scopes": ["identify", "write_care"], **secrets}
 
 
 def _adherence(care: FakeCare, _body: Any, _patient: str) -> Answer:
@@ -546,7 +550,9 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
                     "kind": "live_session",
                     "title": "Livetræning",
                     "patient_id": ELSE,
-                    "group_id": None,
+                    "display_name": "Else Jensen",
+                    "birth_date": "1936-01-01",
+                    "group_name": None,
                     "starts_at": "2026-11-25T09:00:00Z",
                     "ends_at": "2026-11-25T09:30:00Z",
                     "state": "planned",
@@ -555,6 +561,7 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
             ]
         ),
     ),
+    (r"GET /api/calendar-feeds", _fixed(lambda care: [{"id": SET, "created_at": care.at(days=4)}])),
     (r"POST /api/calendar-feeds", _fixed(lambda care: {"address": "/api/calendar/kQ3vT8.ics"}, 201)),
     (
         rf"GET {_P}/helpers",
@@ -640,7 +647,11 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     ),
     (
         rf"GET {_P}/access-log",
-        _fixed(lambda care: [{"at": care.at(hours=5), "action": "patient_read", "who": "Mette Holm", "allowed": True}]),
+        _fixed(
+            lambda care: [
+                {"sequence": 2, "at": care.at(hours=5), "action": "reveal_cpr", "who": "Mette Holm", "allowed": True}
+            ]
+        ),
     ),
     (r"GET /api/break-glass", _fixed(lambda care: care.emergencies)),
     (r"POST /api/break-glass", _break_glass),

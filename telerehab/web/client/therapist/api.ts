@@ -16,7 +16,8 @@ export const care = {
   answerHelpCall: (id: string) => post<T.HelpCall>(`/api/help-calls/${id}/answer`),
   closeHelpCall: (id: string, outcome: T.HelpOutcome, note: string | null) => post(`/api/help-calls/${id}/close`, { outcome, note }),
   flag: (id: string) => get<T.FlagDetail>(`/api/flags/${id}`),
-  actOnFlag: (id: string, action: "acknowledged" | "resolved", note: string | null) => post(`/api/flags/${id}/actions`, { action, note }),
+  actOnFlag: (id: string, version: number, action: "acknowledged" | "resolved", note: string | null) =>
+    post(`/api/flags/${id}/actions`, { action, note, version }),
 
   record: (patient: string) => get<T.RecordHead>(of(patient)),
   reveal: (patient: string, what: "cpr" | "protected_address", reason: string) =>
@@ -63,6 +64,8 @@ export const care = {
     list<T.Appointment>(`/api/appointments?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`),
   addAppointment: (appointment: Record<string, unknown>) => post("/api/appointments", appointment),
   cancelAppointment: (id: string) => post(`/api/appointments/${id}/cancel`),
+  feeds: () => list<T.Feed>("/api/calendar-feeds"),
+  endFeed: (id: string) => remove(`/api/calendar-feeds/${id}`),
   makeFeed: () => post<{ address: string }>("/api/calendar-feeds"),
 
   helpers: (patient: string) => list<T.HelperGrant>(`${of(patient)}/helpers`),

@@ -34,7 +34,7 @@ function TherapistApp({ face }: { face: TherapistFace }) {
   if (visit) {
     return (
       <div class="with-safety">
-        <SafetyBar watch={face.safety} />
+        <SafetyBar watch={face.safety} isInRoom />
         <RoomView key={visit.id} visit={visit} />
       </div>
     );

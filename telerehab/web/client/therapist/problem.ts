@@ -17,6 +17,16 @@ const SENTENCES: Record<string, TextKey> = {
   media_unavailable: "problem.media_unavailable",
   help_call_taken: "problem.help_call_taken",
   help_call_closed: "problem.help_call_closed",
+  device_lent: "problem.device_lent",
+  device_revoked: "problem.device_revoked",
+  site_taken: "problem.site_taken",
+  kit_empty: "problem.kit_empty",
+  course_ended: "problem.course_ended",
+  appointment_over: "problem.appointment_over",
+  appointment_cancelled: "problem.appointment_cancelled",
+  too_many_feeds: "problem.too_many_feeds",
+  login_failed: "problem.code_wrong",
+  rate_limited: "problem.too_many_attempts",
 };
 
 /** What a person is told of a failure: what happened, and what to do next. */
@@ -38,6 +48,8 @@ const KINDS: Record<string, TextKey> = {
   not_measurable: "fault.not_measurable",
   half_a_target: "fault.half_a_target",
   before_discharge: "fault.before_discharge",
+  day_and_reason_belong_together: "fault.day_and_reason",
+  interval_empty: "fault.interval_empty",
 };
 
 /** The faults as sentences, each once; null where none of them has one. */

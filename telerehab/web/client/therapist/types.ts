@@ -23,8 +23,10 @@ export interface Alert {
   began_at: string;
   found_at: string;
   is_stop: boolean;
+  /** Training still stands: nobody has let the patient go on. */
+  is_standing: boolean;
   needs_confirmation_by: string | null;
-  acknowledged: { action: string; at: string; by?: string | null; display_name?: string | null } | null;
+  acknowledged: { action: string; at: string; account_name: string | null; note: string | null } | null;
 }
 
 export type HelpOutcome = "helped" | "called_back" | "not_reached" | "emergency" | "mistake";
@@ -57,8 +59,9 @@ export interface FlagRead {
   state: string;
   severity: number;
   suggested_action: string | null;
-  exercise?: string | null;
-  side?: string | null;
+  exercise: string | null;
+  side: string | null;
+  version: number;
 }
 
 export interface Evidence {
@@ -69,9 +72,8 @@ export interface Evidence {
 }
 
 export interface FlagDetail extends FlagRead {
-  evidence?: Evidence[];
-  data?: Record<string, unknown>;
-  actions?: { action: string; at: string; display_name?: string | null; note?: string | null }[];
+  evidence: Evidence[];
+  actions: { id: string; action: string; at: string; display_name: string; note: string | null }[];
 }
 
 export interface DaySummary {
@@ -82,18 +84,19 @@ export interface DaySummary {
 export interface CaseloadPatient extends Person {
   flags: FlagRead[];
   open_alerts: number;
-  open_help_call: boolean | string | null;
+  open_help_call: string | null;
   adherence: { days: DaySummary[]; completeness?: number | null } | null;
   last_training_at: string | null;
   pain_last: number | null;
   unread_messages: number;
   rank_reason: string;
-  rank_since?: string | null;
+  rank_since: string | null;
 }
 
 export interface Caseload {
   patients: CaseloadPatient[];
-  counted_at: string;
+  /** When adherence, training and pain were counted; null: not yet. */
+  counted_at: string | null;
 }
 
 // --- record ---
@@ -117,14 +120,15 @@ export interface Referral {
   stop_reason: string | null;
   note: string | null;
   version: number;
-  clock: { start: Clock; inform: Clock; has_free_choice?: boolean | null } | Clock | null;
+  clock: { start: Clock; inform: Clock; has_free_choice: boolean | null };
 }
 
 export interface RecordHead extends Person {
   language: string;
   telephone: string | null;
-  has_cpr?: boolean;
-  scopes?: string[];
+  has_cpr: boolean;
+  has_address_mark: boolean;
+  scopes: string[];
 }
 
 export interface Limits {
@@ -337,7 +341,9 @@ export interface Appointment {
   kind: string;
   title: string;
   patient_id: string | null;
-  group_id: string | null;
+  display_name: string | null;
+  birth_date: string | null;
+  group_name: string | null;
   starts_at: string;
   ends_at: string;
   state: string;
@@ -366,7 +372,7 @@ export interface Tablet {
   id: string;
   paired_at: string | null;
   revoked_at: string | null;
-  last_seen_at?: string | null;
+  last_seen_at: string | null;
 }
 
 export interface TabletLink {
@@ -379,20 +385,25 @@ export interface Invitation {
   grant_id: string;
   link: string;
   expires_at: string;
-  qr_svg?: string;
+  qr_svg: string;
 }
 
 export interface Kit {
   id: string;
   name: string;
-  devices?: { name: string; kind: string; usual_site: string | null }[];
 }
 
 export interface Device {
   name: string;
   kind: string;
-  kit_id: string | null;
   usual_site: string | null;
+  is_lent: boolean;
+  is_revoked: boolean;
+}
+
+export interface Feed {
+  id: string;
+  created_at: string;
 }
 
 export interface Assignment {
@@ -404,6 +415,7 @@ export interface Assignment {
 }
 
 export interface AccessEntry {
+  sequence: number;
   at: string;
   action: string;
   who: string | null;
@@ -439,9 +451,9 @@ export interface Challenge {
 export interface BreakGlass {
   id: string;
   patient_id: string;
-  display_name?: string | null;
-  birth_date?: string | null;
-  starts_at?: string;
+  display_name: string | null;
+  birth_date: string | null;
+  starts_at: string;
   ends_at: string;
 }
 

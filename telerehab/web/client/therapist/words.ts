@@ -236,6 +236,30 @@ const APPOINTMENT_STATES: Record<string, TextKey> = {
 };
 export const appointmentStateText = (state: string) => word(APPOINTMENT_STATES, state);
 
+/** What the access log tells: one word of the server, one phrase. */
+const ACCESS: Record<string, TextKey> = {
+  acknowledge_alert: "access.acknowledge_alert",
+  begin_care: "access.begin_care",
+  break_glass: "access.break_glass",
+  change_identity: "access.change_identity",
+  create_patient: "access.create_patient",
+  end_care: "access.end_care",
+  end_course: "access.end_course",
+  find_by_cpr: "access.find_by_cpr",
+  invite_helper: "access.invite_helper",
+  invite_tablet: "access.invite_tablet",
+  lend_device: "access.lend_device",
+  lend_kit: "access.lend_kit",
+  record_consent: "access.record_consent",
+  reveal_cpr: "access.reveal_cpr",
+  reveal_protected_address: "access.reveal_protected_address",
+  revoke_consent: "access.revoke_consent",
+  revoke_helper: "access.revoke_helper",
+  revoke_tablet: "access.revoke_tablet",
+  take_back_device: "access.take_back_device",
+};
+export const accessText = (action: string) => word(ACCESS, action);
+
 const SCOPES: Record<string, TextKey> = { join: "scope.join", see_plan: "scope.see_plan", see_results: "scope.see_results", train_for: "scope.train_for" };
 export const scopeText = (scope: string) => word(SCOPES, scope);
 

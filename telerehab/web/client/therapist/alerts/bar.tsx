@@ -3,7 +3,7 @@ import { t } from "../../shared/i18n";
 import { agoText, momentText, nameOf, timeOf } from "../format";
 import { PersonName } from "../parts/person";
 import type { Alert, HelpCall } from "../types";
-import { causeNumber, causeText } from "../words";
+import { alertActionText, causeNumber, causeText } from "../words";
 import { AcknowledgeDialog } from "./acknowledge";
 import { AnswerDialog, CloseDialog } from "./help";
 import { isRinging, type SafetyWatch } from "./watch";
@@ -11,7 +11,7 @@ import { isRinging, type SafetyWatch } from "./watch";
 type Open = { kind: "acknowledge"; alert: Alert } | { kind: "answer" | "close"; call: HelpCall } | null;
 
 /** What nobody may overlook, on every page: help calls, then alerts, and when they cannot be read, since when. */
-export function SafetyBar({ watch }: { watch: SafetyWatch }) {
+export function SafetyBar({ watch, isInRoom = false }: { watch: SafetyWatch; isInRoom?: boolean }) {
   const [open, setOpen] = useState<Open>(null);
   const alerts = watch.alerts.value;
   const calls = watch.helpCalls.value;
@@ -32,7 +32,7 @@ export function SafetyBar({ watch }: { watch: SafetyWatch }) {
             <HelpCallRow key={call.id} call={call} onAnswer={() => setOpen({ kind: "answer", call })} onClose={() => setOpen({ kind: "close", call })} />
           ))}
           {alerts.map((alert) => (
-            <AlertRow key={alert.id} alert={alert} onAcknowledge={() => setOpen({ kind: "acknowledge", alert })} />
+            <AlertRow key={alert.id} alert={alert} isInRoom={isInRoom} onAcknowledge={() => setOpen({ kind: "acknowledge", alert })} />
           ))}
         </ul>
       )}
@@ -40,7 +40,7 @@ export function SafetyBar({ watch }: { watch: SafetyWatch }) {
         {announcement(watch.announced.value)}
       </p>
       {open?.kind === "acknowledge" && <AcknowledgeDialog alert={open.alert} onClose={close} />}
-      {open?.kind === "answer" && <AnswerDialog call={open.call} onClose={close} onCloseCall={() => setOpen({ kind: "close", call: open.call })} />}
+      {open?.kind === "answer" && <AnswerDialog call={open.call} isInRoom={isInRoom} onClose={close} onCloseCall={() => setOpen({ kind: "close", call: open.call })} />}
       {open?.kind === "close" && <CloseDialog call={open.call} onClose={close} />}
     </section>
   );
@@ -51,10 +51,10 @@ function announcement(one: Alert | HelpCall | null): string {
   return t("safety_bar.announce", { name: nameOf(one), what: "cause" in one ? causeText(one.cause) : t("help_call.title") });
 }
 
-function AlertRow({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () => void }) {
+function AlertRow({ alert, isInRoom, onAcknowledge }: { alert: Alert; isInRoom: boolean; onAcknowledge: () => void }) {
   const number = causeNumber(alert.cause, alert.value, alert.limit);
   return (
-    <li class={alert.is_stop ? "stop" : "told"} data-alert={alert.id}>
+    <li class={alert.is_stop && alert.acknowledged === null ? "stop" : "told"} data-alert={alert.id}>
       <Mark isStop={alert.is_stop} />
       <p class="safety-what">
         <PersonName person={{ ...alert, id: alert.patient_id }} />
@@ -64,14 +64,17 @@ function AlertRow({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () =>
           {" · "}
           {t("safety_bar.since", { time: momentText(alert.began_at), ago: agoText(alert.began_at) })}
         </span>
-        {alert.is_stop && <span>{t(alert.needs_confirmation_by === "therapist" ? "alert.stopped.therapist" : "alert.stopped")}</span>}
+        {alert.acknowledged !== null && (
+          <span>{t("alert.acknowledged", { action: alertActionText(alert.acknowledged.action), name: alert.acknowledged.account_name ?? "–" })}</span>
+        )}
+        {alert.is_standing && <span>{t(alert.needs_confirmation_by === "therapist" ? "alert.stopped.therapist" : "alert.stopped")}</span>}
       </p>
       <p class="safety-actions">
-        <a class="button small" data-action="alert-record" href={`#/patients/${alert.patient_id}`} aria-label={t("caseload.open.label", { name: nameOf(alert) })}>
+        <a class="button small" data-action="alert-record" href={`#/patients/${alert.patient_id}`} target={isInRoom ? "_blank" : undefined} rel="noopener" aria-label={t("caseload.open.label", { name: nameOf(alert) })}>
           {t("caseload.open")}
         </a>
         <button class="button small primary" data-action="acknowledge" aria-label={t("alert.acknowledge.label", { name: nameOf(alert) })} onClick={onAcknowledge}>
-          {t("alert.acknowledge")}
+          {t(alert.acknowledged === null ? "alert.acknowledge" : "alert.again")}
         </button>
       </p>
     </li>

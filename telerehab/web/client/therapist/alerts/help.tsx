@@ -15,7 +15,7 @@ import { outcomeText } from "../words";
 const OUTCOMES: readonly HelpOutcome[] = ["helped", "called_back", "not_reached", "emergency", "mistake"];
 
 /** Take a call: from now on it is mine, and I reach the patient by picture or by telephone. */
-export function AnswerDialog(props: { call: HelpCall; onClose: () => void; onCloseCall: () => void }) {
+export function AnswerDialog(props: { call: HelpCall; isInRoom: boolean; onClose: () => void; onCloseCall: () => void }) {
   const { call } = props;
   const taking = useSaving();
   const opening = useSaving();
@@ -52,13 +52,14 @@ export function AnswerDialog(props: { call: HelpCall; onClose: () => void; onClo
         <button class="button primary" data-action="help-room" aria-disabled={opening.isWorking} onClick={() => void openRoom()}>
           {t("help_call.open_room")}
         </button>
-        <a class="button" data-action="help-record" href={`#/patients/${call.patient_id}`} onClick={props.onClose}>
+        <a class="button" data-action="help-record" href={`#/patients/${call.patient_id}`} target={props.isInRoom ? "_blank" : undefined} rel="noopener" onClick={props.onClose}>
           {t("caseload.open")}
         </a>
         <button class="button" data-action="help-to-close" onClick={props.onCloseCall}>
           {t("help_call.close")}
         </button>
       </div>
+      {props.isInRoom && <p>{t("help_call.leaves_room")}</p>}
       <p class="soft">{t("help_call.112")}</p>
     </Dialog>
   );

@@ -22,6 +22,7 @@ export class SafetyWatch {
 
   private readonly heard = new Set<string>();
   private startedMs = 0;
+  private readMs: number | null = null;
   private isReading = false;
   private timer: ReturnType<typeof setInterval> | null = null;
 
@@ -36,8 +37,6 @@ export class SafetyWatch {
     this.timer = null;
   }
 
-  private readMs: number | null = null;
-
   /** Read now: by the timer, after an action of one's own, or because the server said that something changed. */
   async read(): Promise<void> {
     this.judgeAge();
@@ -45,7 +44,7 @@ export class SafetyWatch {
     this.isReading = true;
     try {
       const [alerts, helpCalls] = await Promise.all([care.alerts(), care.helpCalls()]);
-      this.take(alerts.filter((alert) => alert.acknowledged === null), helpCalls);
+      this.take(alerts, helpCalls);
       this.readAt.value = new Date();
       this.readMs = performance.now();
       this.isStale.value = false;
@@ -63,7 +62,11 @@ export class SafetyWatch {
 
   private take(alerts: Alert[], helpCalls: HelpCall[]): void {
     const call = firstUnheard(this.heard, helpCalls.filter(isRinging), ringKey);
-    const alert = firstUnheard(this.heard, alerts, (each) => each.id);
+    const alert = firstUnheard(
+      this.heard,
+      alerts.filter((each) => each.acknowledged === null),
+      (each) => each.id,
+    );
     if (call) playTone(HELP_TONE_HZ, 1.2);
     else if (alert) playTone(ALERT_TONE_HZ, 0.9);
     if (call ?? alert) this.announced.value = call ?? alert;
@@ -89,7 +92,8 @@ export function firstUnheard<V>(heard: Set<string>, all: readonly V[], key: (one
   return fresh[0] ?? null;
 }
 
-/** Stops before what is only told, then the longest wait. */
+/** What nobody has acknowledged first; stops before what is only told; then the longest wait. */
 export function byNeed(one: Alert, other: Alert): number {
-  return Number(other.is_stop) - Number(one.is_stop) || one.found_at.localeCompare(other.found_at);
+  const isSeen = (alert: Alert) => Number(alert.acknowledged !== null);
+  return isSeen(one) - isSeen(other) || Number(other.is_stop) - Number(one.is_stop) || one.found_at.localeCompare(other.found_at);
 }

@@ -24,7 +24,6 @@ export function AppointmentsPanel({ face, patient }: { face: TherapistFace; pati
   const loaded = useLoad(() => care.appointments(range(-DAYS_BACK), range(DAYS_AHEAD)), [patient]);
   const [cancelled, setCancelled] = useState<Appointment | null>(null);
   const mine = (all: Appointment[]) => all.filter((each) => patient === undefined || each.patient_id === patient);
-  const who = (each: Appointment) => face.patients.value?.find((one) => one.id === each.patient_id) ?? null;
   return (
     <Panel title={t("appointment.title")} loaded={loaded} isEmpty={(all) => mine(all).length === 0} empty={t("appointment.none")}>
       {(all) => (
@@ -39,11 +38,12 @@ export function AppointmentsPanel({ face, patient }: { face: TherapistFace; pati
                       {momentText(each.starts_at)}–{timeOf(each.ends_at)}
                     </strong>{" "}
                     {appointmentKindText(each.kind)}
-                    {each.title && `: ${each.title}`}
-                    {patient === undefined && who(each) && (
+                    {each.title !== appointmentKindText(each.kind) && `: ${each.title}`}
+                    {each.group_name && ` · ${each.group_name}`}
+                    {patient === undefined && each.patient_id !== null && (
                       <>
                         {" · "}
-                        <PersonName person={who(each) ?? { id: "", display_name: null, birth_date: null }} />
+                        <PersonName person={{ ...each, id: each.patient_id }} />
                       </>
                     )}
                     {each.state !== "planned" && ` · ${appointmentStateText(each.state)}`}

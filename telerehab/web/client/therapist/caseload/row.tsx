@@ -15,7 +15,7 @@ export function actionAddress(patient: string, action: string): string {
 export function CaseloadRow({ patient, onWhy }: { patient: CaseloadPatient; onWhy: (flag: FlagRead) => void }) {
   const { flags } = patient;
   return (
-    <li class={`case ${needsMe(patient) ? "needs" : ""}`} data-patient={patient.id} data-need={patient.rank_reason}>
+    <li class={`case ${needsMe(patient) ? "asks" : ""}`} data-patient={patient.id} data-need={patient.rank_reason}>
       <div class="case-who">
         <a class="case-link" data-action="open-record" href={`#/patients/${patient.id}`}>
           <PersonName person={patient} />

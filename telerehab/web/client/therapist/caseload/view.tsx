@@ -88,7 +88,7 @@ function List({ caseload, onWhy }: { caseload: Caseload; onWhy: (flag: FlagRead,
             setPage(0);
           }}
         />
-        <p class="soft counted">{t("caseload.counted_at", { time: timeOf(caseload.counted_at) })}</p>
+        <p class="soft counted">{caseload.counted_at === null ? t("caseload.not_counted") : t("caseload.counted_at", { time: timeOf(caseload.counted_at) })}</p>
       </div>
       <p class="hidden-text" role="status">
         {t("caseload.shown", { count: kept.length })}

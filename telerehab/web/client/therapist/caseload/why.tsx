@@ -7,7 +7,7 @@ import { Dialog } from "../parts/dialog";
 import { Form, TextArea } from "../parts/fields";
 import { Panel, SaveState } from "../parts/panel";
 import { PersonName } from "../parts/person";
-import type { Evidence, FlagDetail, FlagRead, Person } from "../types";
+import type { FlagDetail, FlagRead, Person } from "../types";
 import { flagRuleText, flagStateText, flagText, sourceText, withUnit } from "../words";
 
 /** The data that a flag was made from, and what was done about it. */
@@ -16,7 +16,7 @@ export function WhyDialog({ flag, person, onClose, onChanged }: { flag: FlagRead
   const saving = useSaving();
   const [note, setNote] = useState("");
   const act = async (action: "acknowledged" | "resolved") => {
-    if (!(await saving.run(() => care.actOnFlag(flag.id, action, note.trim() || null)))) return;
+    if (!(await saving.run(() => care.actOnFlag(flag.id, flag.version, action, note.trim() || null)))) return;
     onChanged();
     onClose();
   };
@@ -26,7 +26,7 @@ export function WhyDialog({ flag, person, onClose, onChanged }: { flag: FlagRead
         <PersonName person={person} />
       </p>
       <p>{flagRuleText(flag)}</p>
-      <Panel title={t("flag.evidence")} loaded={loaded} isEmpty={(detail) => evidenceOf(detail).length === 0} empty={t("flag.evidence.none")}>
+      <Panel title={t("flag.evidence")} loaded={loaded} isEmpty={(detail) => detail.evidence.length === 0} empty={t("flag.evidence.none")}>
         {(detail) => <EvidenceTable detail={detail} />}
       </Panel>
       <Form onSubmit={() => void act("acknowledged")}>
@@ -46,13 +46,8 @@ export function WhyDialog({ flag, person, onClose, onChanged }: { flag: FlagRead
   );
 }
 
-export function evidenceOf(detail: FlagDetail): Evidence[] {
-  const inside = detail.data?.["evidence"];
-  return detail.evidence ?? (Array.isArray(inside) ? (inside as Evidence[]) : []);
-}
-
 function EvidenceTable({ detail }: { detail: FlagDetail }) {
-  const evidence = evidenceOf(detail);
+  const { evidence, actions } = detail;
   return (
     <>
       {evidence.length > 0 && (
@@ -79,12 +74,11 @@ function EvidenceTable({ detail }: { detail: FlagDetail }) {
           </table>
         </div>
       )}
-      {(detail.actions ?? []).length > 0 && (
+      {actions.length > 0 && (
         <ul class="plain-list">
-          {(detail.actions ?? []).map((action) => (
-            <li key={action.at}>
-              {momentText(action.at)}: {flagStateText(action.action)}
-              {action.display_name && `, ${action.display_name}`}
+          {actions.map((action) => (
+            <li key={action.id}>
+              {momentText(action.at)}: {flagStateText(action.action)}, {action.display_name}
               {action.note && `: ${action.note}`}
             </li>
           ))}

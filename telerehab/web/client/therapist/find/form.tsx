@@ -25,7 +25,7 @@ export function BreakGlassForm({ patient, onOpened }: { patient: string | null; 
       <p class="warning">{t("find.warning")}</p>
       <Form onSubmit={() => void open()}>
         {patient === null && <Field label={t("find.cpr")} value={cpr} onChange={setCpr} name="cpr" maxLength={11} hint={t("find.cpr.hint")} />}
-        <TextArea label={t("find.reason")} value={reason} onChange={setReason} name="reason" maxLength={500} />
+        <TextArea label={t("find.reason")} value={reason} onChange={setReason} name="reason" minLength={10} maxLength={1000} />
         <Field class="narrow" label={t("find.code")} required={false} value={code} onChange={setCode} name="code" maxLength={7} autocomplete="one-time-code" />
         <Check label={t("find.sure")} isOn={isSure} onChange={setIsSure} name="sure" />
         <SaveState saving={saving} />

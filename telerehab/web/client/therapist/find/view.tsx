@@ -23,13 +23,13 @@ export function FindView({ face }: { face: TherapistFace }) {
               {all.map((each) => (
                 <li key={each.id} class="row">
                   <span>
-                    {each.display_name ? <PersonName person={{ id: each.patient_id, display_name: each.display_name, birth_date: each.birth_date ?? null }} /> : t("find.patient")}
-                    {each.starts_at && ` · ${momentText(each.starts_at)}`}
+                    <PersonName person={{ ...each, id: each.patient_id }} />
+                    {` · ${momentText(each.starts_at)}`}
                   </span>
                   {minutesLeft(each.ends_at) > 0 ? (
                     <>
                       <EmergencyNote emergency={each} />
-                      <a class="button small" href={`#/patients/${each.patient_id}`} aria-label={t("caseload.open.label", { name: nameOf({ display_name: each.display_name ?? t("find.patient") }) })}>
+                      <a class="button small" href={`#/patients/${each.patient_id}`} aria-label={t("caseload.open.label", { name: nameOf(each) })}>
                         {t("caseload.open")}
                       </a>
                     </>

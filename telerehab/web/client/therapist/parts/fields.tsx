@@ -23,7 +23,7 @@ export function Field(props: {
     <label class={`field ${props.class ?? ""}`}>
       <span>
         {props.label}
-        {props.required === false && <small> {t("form.optional")}</small>}
+        {props.required === false && props.type !== "search" && <small> {t("form.optional")}</small>}
       </span>
       <input
         type={(props.type ?? "text") as "text"}
@@ -49,6 +49,7 @@ export function TextArea(props: {
   onChange: (value: string) => void;
   required?: boolean;
   name?: string;
+  minLength?: number;
   maxLength?: number;
   rows?: number;
 }) {
@@ -63,6 +64,7 @@ export function TextArea(props: {
         name={props.name}
         rows={props.rows ?? 2}
         required={props.required ?? true}
+        minLength={props.minLength}
         maxLength={props.maxLength ?? 2000}
         onInput={(event) => props.onChange(event.currentTarget.value)}
       />

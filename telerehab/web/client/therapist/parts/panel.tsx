@@ -49,7 +49,7 @@ export function SaveState({ saving, done }: { saving: Saving; done?: string }) {
           {problemSentence(saving.error)} {t("form.kept")}
         </p>
       )}
-      <p class={saving.isDone && done ? "done" : "hidden-text"} role="status">
+      <p class={saving.isDone && done ? "save-done" : "hidden-text"} role="status">
         {saving.isDone ? (done ?? t("form.saved")) : ""}
       </p>
     </>

@@ -8,7 +8,7 @@ import { Check, Choice, Field, Form } from "../parts/fields";
 import { Panel, SaveState } from "../parts/panel";
 import { LinkToHandOver, QrCode } from "../parts/qr";
 import type { HelperGrant, Invitation } from "../types";
-import { consentText, givenText, scopeText } from "../words";
+import { accessText, consentText, givenText, scopeText } from "../words";
 import type { RecordProps } from "./view";
 
 const SCOPES = ["join", "see_plan", "see_results", "train_for"] as const;
@@ -57,7 +57,7 @@ function Helpers({ patient }: RecordProps) {
             <div class="hand-over" role="status">
               <p>{t("helper.hand_over", { time: momentText(made.expires_at) })}</p>
               <LinkToHandOver link={made.link} label={t("helper.link")} />
-              {made.qr_svg && <QrCode svg={made.qr_svg} label={t("helper.qr")} />}
+              <QrCode svg={made.qr_svg} label={t("helper.qr")} />
             </div>
           )}
           <InviteForm
@@ -186,12 +186,12 @@ function AccessLog({ patient }: RecordProps) {
                 </tr>
               </thead>
               <tbody>
-                {entries.map((entry, index) => (
-                  <tr key={index}>
+                {entries.map((entry) => (
+                  <tr key={entry.sequence}>
                     <th scope="row">{momentText(entry.at)}</th>
                     <td>{entry.who ?? "–"}</td>
                     <td>
-                      {entry.action.replaceAll("_", " ")}
+                      {accessText(entry.action)}
                       {!entry.allowed && ` (${t("access_log.refused")})`}
                     </td>
                   </tr>

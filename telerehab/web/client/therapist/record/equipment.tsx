@@ -138,7 +138,7 @@ function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) 
   const saving = useSaving();
   const options = [
     ...(kits.value ?? []).map((kit) => [`kit ${kit.id}`, t("device.kit", { name: kit.name })] as const),
-    ...(devices.value ?? []).map((device) => [`device ${device.name}`, device.name] as const),
+    ...(devices.value ?? []).filter((device) => !device.is_lent && !device.is_revoked).map((device) => [`device ${device.name}`, device.name] as const),
   ];
   const chosen = options.some(([code]) => code === what) ? what : (options[0]?.[0] ?? "");
   const isKit = chosen.startsWith("kit ");

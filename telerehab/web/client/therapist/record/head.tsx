@@ -24,8 +24,8 @@ export function Head({ head, patient, mayWrite, emergency }: RecordProps & { eme
         <span>{head.telephone ? <a href={`tel:${head.telephone.replace(/[^+\d]/g, "")}`}>{t("record.telephone", { number: head.telephone })}</a> : t("record.telephone.none")}</span>
         {mayWrite && (
           <>
-            <SecretFact label={t("record.cpr")} value={shown.cpr} action="reveal-cpr" onAsk={() => setAsked("cpr")} />
-            <SecretFact label={t("record.protected_address")} value={shown.protected_address} action="reveal-address" onAsk={() => setAsked("protected_address")} />
+            {head.has_cpr && <SecretFact label={t("record.cpr")} value={shown.cpr} action="reveal-cpr" onAsk={() => setAsked("cpr")} />}
+            {head.has_address_mark && <SecretFact label={t("record.protected_address")} value={shown.protected_address} action="reveal-address" onAsk={() => setAsked("protected_address")} />}
           </>
         )}
       </p>
@@ -72,7 +72,7 @@ function RevealDialog(props: { patient: string; what: Secret; onClose: () => voi
     <Dialog title={t("record.reveal.title")} onClose={props.onClose}>
       <p>{t("record.reveal.text")}</p>
       <Form onSubmit={() => void reveal()}>
-        <TextArea label={t("form.reason")} value={reason} onChange={setReason} name="reason" maxLength={500} />
+        <TextArea label={t("form.reason")} value={reason} onChange={setReason} name="reason" minLength={3} maxLength={500} />
         <SaveState saving={saving} />
         <button class="button primary" data-action="reveal" aria-disabled={saving.isWorking}>
           {t("record.reveal")}
@@ -84,7 +84,7 @@ function RevealDialog(props: { patient: string; what: Secret; onClose: () => voi
 
 function secretText(what: Secret, value: string | boolean | null): string {
   if (value === null || value === "") return t("value.unknown");
-  if (what === "cpr") return String(value);
+  if (what === "cpr") return String(value).replace(/^(\d{6})(\d{4})$/, "$1-$2");
   return t(value === true || value === "1" || value === "true" ? "record.protected.yes" : "record.protected.no");
 }
 

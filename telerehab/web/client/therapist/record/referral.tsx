@@ -79,14 +79,12 @@ export function ReferralsPanel({ patient }: RecordProps) {
 }
 
 function Clocks({ referral }: { referral: Referral }) {
-  const clock = referral.clock;
-  if (clock === null) return null;
-  const both = "start" in clock ? clock : { start: clock, inform: null };
+  const { start, inform, has_free_choice: hasFreeChoice } = referral.clock;
   return (
     <ul class="clocks">
-      <ClockLine name={t("clock.start")} clock={both.start} />
-      {both.inform && <ClockLine name={t("clock.inform")} clock={both.inform} />}
-      {"start" in clock && clock.has_free_choice && <li class="clock late">{t("clock.free_choice")}</li>}
+      <ClockLine name={t("clock.start")} clock={start} />
+      <ClockLine name={t("clock.inform")} clock={inform} />
+      {hasFreeChoice && <li class="clock late">{t("clock.free_choice")}</li>}
     </ul>
   );
 }

@@ -78,7 +78,7 @@ export function RecordView({ face, patient, section }: { face: TherapistFace; pa
     );
   }
   const emergency = runningFor(patient, emergencies.value ?? []);
-  const mayWrite = head.value.scopes ? head.value.scopes.includes("write_care") : emergency === null;
+  const mayWrite = head.value.scopes.includes("write_care");
   const props: RecordProps = { face, patient, head: head.value, mayWrite };
   const sections = mayWrite ? SECTIONS : READABLE;
   return (
