@@ -17,7 +17,7 @@ DANISH = {
     "heel_slide": ("Hælen ind mod sædet", "Heel slide"),
     "trunk_rotation_seated": ("Drej kroppen på stol", "Seated trunk rotation"),
 }
-NOT_STOPPED = {
+NOT_STOPPED: dict[str, Any] = {
     "is_stopped": False,
     "cause": None,
     "since": None,

@@ -1,15 +1,10 @@
 """The faces in a real browser, against a scripted clinic: words, sizes, accessibility, ages, help, text."""
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Page
 
-from tests.browser.chromium import chromium
 from tests.web.fake_clinic import (
     LIVE_SESSION,
     THERAPIST,
@@ -20,131 +15,11 @@ from tests.web.fake_clinic import (
     therapist_clinic,
     training_of,
 )
+from tests.web.inspection import Inspector, press, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-LYING, STANDING, MAGNIFIED = (1280, 800), (800, 1280), (640, 400)
-WAIT_S = 10.0
-
-AXE_OPTIONS = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    "rules": {"target-size": {"enabled": True}},
-}
-STRICT_CONTRAST = {
-    **AXE_OPTIONS,
-    "rules": {"target-size": {"enabled": True}, "color-contrast-enhanced": {"enabled": True}},
-}
-
-SHOWN_TARGETS = """[...document.querySelectorAll('button, a[href], textarea, input')]
-  .filter(element => element.checkVisibility()).map(element => {
-    const box = element.getBoundingClientRect();
-    return {name: element.dataset.action ?? element.tagName, left: box.left, top: box.top, right: box.right,
-            bottom: box.bottom, width: box.width, height: box.height};
-  })"""
-ODD_TYPE_SIZES = """[...document.querySelectorAll('body *')]
-  .filter(element => element.checkVisibility() && !element.closest('.hidden-text, .count-number'))
-  .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim() !== ''))
-  .map(element => [parseFloat(getComputedStyle(element).fontSize), element.textContent.slice(0, 40)])
-  .filter(([size]) => size < 22 || size > 40)"""
-SCROLLS_SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
-SCROLLS_DOWN = "document.documentElement.scrollHeight > innerHeight"
-
-
-@pytest.fixture(scope="module")
-def browser(built_pages: Path) -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a page of a clinic; a violated content policy or a script error fails the test."""
-    contexts = []
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if "Content Security" in message.text:
-            complaints.append(message.text)
-
-    def open_one(clinic: FakeClinic, path: str, *, script: str = "") -> Page:
-        context = browser.new_context(viewport={"width": LYING[0], "height": LYING[1]}, reduced_motion="reduce")
-        contexts.append(context)
-        if script:
-            context.add_init_script(script)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_S * 1000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", note)
-        page.goto(clinic.url + path)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def wait_for(condition: Callable[[], Any], page: Page, *, timeout_s: float = WAIT_S) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, page.inner_text("body")[:1500]
-        page.wait_for_timeout(30)
-
-
-def press(page: Page, action: str) -> None:
-    """Press a button as a keyboard or a switch does, for which no second tap is swallowed."""
-    page.locator(f'[data-action="{action}"]').first.evaluate("element => element.click()")
-
-
 # --- every screen, in both languages: axe, targets, type, scrolling ---
-
-
-class Inspector:
-    """Looks at one screen after the other and keeps what is wrong."""
-
-    def __init__(self, page: Page, *, for_patients: bool) -> None:
-        self.page, self.for_patients = page, for_patients
-        self.wrong: list[str] = []
-        self.screen_count = 0
-
-    def look(self, screen: str) -> None:
-        """Look at the screen as it is, and once more in the other language."""
-        self.screen_count += 1
-        for _ in range(2):
-            language = self.page.evaluate("document.documentElement.lang")
-            self._inspect(f"{screen} [{language}]")
-            self._switch_language(language)
-
-    def _switch_language(self, language: str) -> None:
-        if self.page.locator('[data-action="language"]').count() == 0:
-            return
-        press(self.page, "language")
-        wait_for(lambda: self.page.evaluate("document.documentElement.lang") != language, self.page)
-
-    def _inspect(self, where: str) -> None:
-        options = STRICT_CONTRAST if self.for_patients else AXE_OPTIONS
-        for violation in Axe().run(self.page, options=options).response["violations"]:
-            nodes = [node["html"][:160] for node in violation["nodes"][:3]]
-            self.wrong.append(f"{where}: {violation['id']} {nodes}")
-        for width, height in (STANDING, MAGNIFIED, LYING):
-            self.page.set_viewport_size({"width": width, "height": height})
-            if self.page.evaluate(SCROLLS_SIDEWAYS):
-                self.wrong.append(f"{where}: scrolls sideways at {width}x{height}")
-            if self.for_patients:
-                self._inspect_targets(f"{where} at {width}x{height}")
-        if self.for_patients and self.page.evaluate(SCROLLS_DOWN):
-            self.wrong.append(f"{where}: scrolls down")
-
-    def _inspect_targets(self, where: str) -> None:
-        targets = self.page.evaluate(SHOWN_TARGETS)
-        self.wrong += [f"{where}: {t['name']} is small: {t}" for t in targets if min(t["width"], t["height"]) < 95.5]
-        for i, one in enumerate(targets):
-            for other in targets[i + 1 :]:
-                across = max(one["left"], other["left"]) - min(one["right"], other["right"])
-                down = max(one["top"], other["top"]) - min(one["bottom"], other["bottom"])
-                if max(across, down) < 15.5:
-                    self.wrong.append(f"{where}: {one['name']} and {other['name']} are {max(across, down)} px apart")
-        self.wrong += [f"{where}: type of {size} px: {text}" for size, text in self.page.evaluate(ODD_TYPE_SIZES)]
 
 
 def test_every_screen_of_the_patient_is_accessible(open_page: Callable[..., Page]) -> None:

@@ -345,7 +345,7 @@ export class PatientFace {
         const me = await patientApi.me();
         startLanguage(me.language);
         // Known before anything of the patient is shown.
-        if (me.role === "tablet") this.hasPin.value = (await patientApi.pin()).has_pin;
+        if (me.role === "tablet") this.hasPin.value = await readHasPin();
         this.me.value = me;
         this.keepTelephone(me.organisation?.help_telephone);
       }
@@ -375,6 +375,16 @@ export class PatientFace {
     }
     insist(this.helpWanted, (self?.help_since ?? null) !== null, room.help);
     insist(this.pauseWanted, (self?.paused_since ?? null) !== null, room.pause);
+  }
+}
+
+/** A login that stands for no tablet has no PIN; whatever else goes wrong is asked again. */
+async function readHasPin(): Promise<boolean> {
+  try {
+    return (await patientApi.pin()).has_pin;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return false;
+    throw error;
   }
 }
 
