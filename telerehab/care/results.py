@@ -189,7 +189,7 @@ def find_plan_share(content: PlanContent, *, number: int, isoweekday: int, resul
 def original_of(result: SetResult, kind: CorrectionKind) -> Mapping[str, Any]:
     """Return what a correction is about to change, to be kept beside it."""
     if kind == "repetition_count":
-        return {"count": result.original_count, "counted_by": result.counted_by}
+        return {"repetitions": result.original_count, "counted_by": result.counted_by}
     return {"is_valid": result.is_valid} if kind == "not_valid" else {}
 
 

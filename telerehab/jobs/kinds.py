@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from telerehab.db.engine import Database
 from telerehab.jobs.flags import evaluate_all, evaluate_fresh
 from telerehab.jobs.reminders import remind_all
+from telerehab.jobs.retractions import carry_out_retractions
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -38,6 +39,7 @@ KINDS: Final[Mapping[str, JobKind]] = MappingProxyType(
         "flags": JobKind(every=timedelta(minutes=10), run=evaluate_all),
         "flags_after_training": JobKind(every=timedelta(seconds=20), run=evaluate_fresh),
         "reminders": JobKind(every=timedelta(minutes=5), run=remind_all),
+        "retractions": JobKind(every=timedelta(seconds=10), run=carry_out_retractions),
         "statistics": JobKind(every=timedelta(days=1), run=refresh_statistics),
     }
 )
