@@ -344,7 +344,7 @@ export interface TextValues {
   "find.reason": undefined;
   "find.running": { minutes: string | number };
   "find.sure": undefined;
-  "find.text": { name: string | number };
+  "find.text": undefined;
   "find.warning": undefined;
   "flag.acknowledge": undefined;
   "flag.acknowledge.hint": undefined;
@@ -1186,6 +1186,8 @@ export interface TextValues {
   "side.left": undefined;
   "side.right": undefined;
   "site.chest": undefined;
+  "site.finger_left": undefined;
+  "site.finger_right": undefined;
   "site.foot_left": undefined;
   "site.foot_right": undefined;
   "site.forearm_left": undefined;
@@ -1198,6 +1200,8 @@ export interface TextValues {
   "site.trunk": undefined;
   "site.upper_arm_left": undefined;
   "site.upper_arm_right": undefined;
+  "site.wrist_left": undefined;
+  "site.wrist_right": undefined;
   "start_pose.lying_on_back": undefined;
   "start_pose.lying_on_front": undefined;
   "start_pose.lying_on_side": undefined;
