@@ -94,6 +94,7 @@ def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
         therapist.locator('[data-action="log-in"]').click()
         therapist.wait_for_url("**/therapist*")
 
+        therapist.locator('[data-action="nav-sessions"]').click()
         therapist.locator('[data-action="pairing-code"]').click()
         digits = re.sub(r"\D", "", therapist.locator("strong.code").inner_text())
         assert len(digits) == 6

@@ -289,7 +289,13 @@ def _results(care: FakeCare, _body: Any, _training: str) -> Answer:
     common = {"exercise": "knee_extension_seated", "side": "right", "target_repetitions": 10}
     repetitions = [{"index": i, "rom_deg": 82.5 - i, "trust": 0.9, "reason": 0} for i in range(9)]
     measured = {"counted": 9, "rom_median_deg": 78.5, "trust": 0.93, "completeness": 0.99, "repetitions": repetitions}
-    nothing = {"counted": None, "rom_median_deg": None, "trust": None, "completeness": None, "repetitions": []}
+    nothing: dict[str, Any] = {
+        "counted": None,
+        "rom_median_deg": None,
+        "trust": None,
+        "completeness": None,
+        "repetitions": [],
+    }
     zero = {**measured, "counted": 0, "rom_median_deg": None, "trust": 0.4, "repetitions": []}
     sets = [
         {"id": SET, **common, "set_number": 1, **measured, "corrections": [correction]},

@@ -86,7 +86,7 @@ def test_every_screen_of_the_therapist_is_accessible(open_page: Callable[..., Pa
     people = clinic.state["participants"]
     with serve_clinic(clinic):
         clinic.live_sessions = []
-        page = open_page(clinic, "/therapist")
+        page = open_page(clinic, "/therapist#/sessions")
         inspector = Inspector(page, for_patients=False)
         page.wait_for_selector(".lobby .empty")
         inspector.look("no live session")

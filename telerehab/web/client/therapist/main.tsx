@@ -54,7 +54,7 @@ function Page({ face }: { face: TherapistFace }) {
     case "calendar":
       return <CalendarView face={face} />;
     case "find":
-      return <FindView face={face} />;
+      return <FindView />;
     case "me":
       return <MeView face={face} />;
     case "record":

@@ -293,6 +293,10 @@ const SITES: Record<string, TextKey> = {
   pelvis: "site.pelvis",
   trunk: "site.trunk",
   chest: "site.chest",
+  wrist_right: "site.wrist_right",
+  wrist_left: "site.wrist_left",
+  finger_right: "site.finger_right",
+  finger_left: "site.finger_left",
 };
 export const BODY_SITES = Object.keys(SITES);
 export const siteText = (site: string) => word(SITES, site);

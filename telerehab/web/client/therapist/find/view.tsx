@@ -1,6 +1,5 @@
 import { t } from "../../shared/i18n";
 import { care } from "../api";
-import type { TherapistFace } from "../face";
 import { momentText, nameOf } from "../format";
 import { useLoad } from "../load";
 import { Panel } from "../parts/panel";
@@ -9,12 +8,12 @@ import { EmergencyNote, minutesLeft } from "../record/head";
 import { BreakGlassForm } from "./form";
 
 /** Somebody else's patient in an emergency, and which such looks are mine. */
-export function FindView({ face }: { face: TherapistFace }) {
+export function FindView() {
   const loaded = useLoad(care.ownBreakGlass, [], 30_000);
   return (
     <main class="page">
       <h1>{t("nav.find")}</h1>
-      <p>{t("find.text", { name: face.me.value?.display_name ?? "" })}</p>
+      <p>{t("find.text")}</p>
       <div class="panels">
         <BreakGlassForm patient={null} onOpened={(opened) => (location.hash = `#/patients/${opened.patient_id}`)} />
         <Panel title={t("find.mine")} loaded={loaded} isEmpty={(all) => all.length === 0} empty={t("find.mine.none")}>

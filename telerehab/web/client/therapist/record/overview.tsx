@@ -35,14 +35,20 @@ export function OverviewSection(props: RecordProps) {
                 {one.flags.length === 0 && <li class="soft">{t("caseload.no_flags")}</li>}
               </ul>
               <dl class="facts">
-                <dt>{t("caseload.pain")}</dt>
-                <dd>{one.pain_last === null ? t("value.none") : t("value.of_ten", { value: one.pain_last })}</dd>
-                <dt>{t("caseload.last_training")}</dt>
-                <dd>{one.last_training_at === null ? t("caseload.never") : `${momentText(one.last_training_at)} (${agoText(one.last_training_at)})`}</dd>
-                <dt>{t("caseload.adherence")}</dt>
-                <dd>
-                  <AdherenceStrip days={one.adherence?.days ?? []} />
-                </dd>
+                <div>
+                  <dt>{t("caseload.pain")}</dt>
+                  <dd>{one.pain_last === null ? t("value.none") : t("value.of_ten", { value: one.pain_last })}</dd>
+                </div>
+                <div>
+                  <dt>{t("caseload.last_training")}</dt>
+                  <dd>{one.last_training_at === null ? t("caseload.never") : `${momentText(one.last_training_at)} (${agoText(one.last_training_at)})`}</dd>
+                </div>
+                <div>
+                  <dt>{t("caseload.adherence")}</dt>
+                  <dd>
+                    <AdherenceStrip days={one.adherence?.days ?? []} />
+                  </dd>
+                </div>
               </dl>
             </>
           );
