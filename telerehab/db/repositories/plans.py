@@ -32,7 +32,7 @@ from telerehab.db.tables import (
 from telerehab.errors import ConflictError, NotFoundError
 
 PLAN_MOVED: Final = "plan_moved"
-VERSIONS_MAX: Final = 500
+VERSIONS_MAX: Final = 100
 """Versions that are listed, the newest first."""
 _TABLE: Final = "plan_version"
 

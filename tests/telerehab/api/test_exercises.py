@@ -10,6 +10,9 @@ from telerehab.care.library import find_shared
 from telerehab.care.reading import write_value
 from tests.telerehab.api.world import World, new_id
 
+on_sqlite = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+"""For what does not ask the database much."""
+
 
 def local(code: str = "heel_slide", *, title: str = "Hælen ind på håndklæde", based_on: int = 0) -> dict[str, Any]:
     """Return the body of a local exercise."""
@@ -28,6 +31,7 @@ def foreign_therapist(world: World) -> TestClient:
     return world.logged_in(world.there.therapist_link)
 
 
+@on_sqlite
 def test_everybody_who_is_logged_in_sees_the_shared_library_marked_as_not_reviewed(world: World) -> None:
     tablet = world.logged_in(world.here.tablet_link)
 
@@ -80,6 +84,7 @@ def test_a_local_exercise_that_is_sent_twice_is_written_once(therapist: TestClie
     assert answers[1]["version"] == 1
 
 
+@on_sqlite
 def test_a_retired_exercise_leaves_the_list_and_is_never_written_again(therapist: TestClient) -> None:
     body = local()
     therapist.post("/api/exercises", json=body)
@@ -91,6 +96,7 @@ def test_a_retired_exercise_leaves_the_list_and_is_never_written_again(therapist
     assert (refused.status_code, refused.json()["code"]) == (409, "exercise_retired")
 
 
+@on_sqlite
 def test_a_foreign_exercise_does_not_exist(therapist: TestClient, foreign_therapist: TestClient) -> None:
     body = local()
     therapist.post("/api/exercises", json=body)
@@ -102,6 +108,7 @@ def test_a_foreign_exercise_does_not_exist(therapist: TestClient, foreign_therap
     assert therapist.get("/api/exercises").json()[-1]["local_id"] == body["exercise_id"]
 
 
+@on_sqlite
 def test_content_that_makes_no_sense_is_refused_with_its_places(therapist: TestClient) -> None:
     body = local()
     body["content"]["title"] = None
@@ -116,6 +123,7 @@ def test_content_that_makes_no_sense_is_refused_with_its_places(therapist: TestC
     }
 
 
+@on_sqlite
 def test_another_code_is_another_exercise(therapist: TestClient) -> None:
     body = local()
     therapist.post("/api/exercises", json=body)
@@ -127,5 +135,6 @@ def test_another_code_is_another_exercise(therapist: TestClient) -> None:
     assert unknown.json()["faults"] == [{"at": "code", "kind": "exercise_unknown"}]
 
 
+@on_sqlite
 def test_a_tablet_writes_no_exercises(world: World) -> None:
     assert world.logged_in(world.here.tablet_link).post("/api/exercises", json=local()).status_code == 403

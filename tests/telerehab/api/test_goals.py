@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import Goal
+from tests.telerehab.api.test_exercises import on_sqlite
 from tests.telerehab.api.world import World, new_id
 
 WORDS = "Jeg vil kunne gå ned til købmanden igen"
@@ -52,6 +53,7 @@ def test_a_goal_is_kept_in_the_patients_own_words_and_lies_sealed(
         assert "købmanden".encode() not in db.exec(select(Goal)).one().text_sealed
 
 
+@on_sqlite
 def test_a_goal_without_measure_has_none(therapist: TestClient, path: str) -> None:
     assert therapist.post(path, json=goal(measure=None)).json()["measure"] is None
 
@@ -93,6 +95,7 @@ def test_of_two_who_change_a_goal_at_the_same_time_one_is_told(world: World, the
         assert sorted(pool.map(change, ["Det ene", "Det andet"])) == [200, 409]
 
 
+@on_sqlite
 def test_goals_that_are_not_for_ones_eyes_do_not_exist(world: World, therapist: TestClient, path: str) -> None:
     body = goal()
     therapist.post(path, json=body)
@@ -114,6 +117,7 @@ def test_goals_that_are_not_for_ones_eyes_do_not_exist(world: World, therapist: 
     assert world.as_helper(clinic=world.there).get(path).status_code == 404
 
 
+@on_sqlite
 def test_a_retracted_goal_is_gone(world: World, therapist: TestClient, path: str) -> None:
     body = goal()
     therapist.post(path, json=body)

@@ -30,7 +30,7 @@ from telerehab.db.tables import (
     TrainingSet,
 )
 from telerehab.errors import NotFoundError
-from tests.telerehab.api.test_exercises import local
+from tests.telerehab.api.test_exercises import local, on_sqlite
 from tests.telerehab.api.world import World, new_id
 
 ZONE = ZoneInfo("Europe/Copenhagen")
@@ -98,6 +98,7 @@ def path(world: World) -> str:
     return f"/api/patients/{world.here.patient_ids[0]}"
 
 
+@on_sqlite
 def test_without_plan_there_is_none(therapist: TestClient, tablet: TestClient, path: str, world: World) -> None:
     assert therapist.get(f"{path}/plan").json() is None
     assert therapist.get(f"{path}/plan-versions").json() == []
@@ -132,6 +133,7 @@ def test_a_version_keeps_author_reason_and_hash_and_both_sides_see_the_same(
     assert written["hash"].startswith(todays["short_hash"])
 
 
+@on_sqlite
 def test_the_reason_lies_sealed(world: World, therapist: TestClient, path: str) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
 
@@ -211,6 +213,7 @@ def test_of_therapists_who_write_at_the_same_time_exactly_one_wins(world: World,
     assert numbers == [5, 4, 3, 2, 1]
 
 
+@on_sqlite
 def test_what_makes_no_sense_is_named(world: World, therapist: TestClient, path: str) -> None:
     content = plan(world, valid_from=(today_of(world) - timedelta(days=1)).isoformat())
 
@@ -232,6 +235,7 @@ def test_what_makes_no_sense_is_named(world: World, therapist: TestClient, path:
     assert therapist.get(f"{path}/plan").json() is None
 
 
+@on_sqlite
 def test_an_unchanged_plan_is_no_new_version(world: World, therapist: TestClient, path: str) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
 
@@ -286,6 +290,7 @@ def test_a_later_version_holds_from_its_day_on(
     assert tablet.get("/api/my/today").json()["plan"]["number"] == 2
 
 
+@on_sqlite
 def test_today_shows_the_exercises_of_the_day_with_words_and_a_figure_for_the_side(
     world: World, therapist: TestClient, tablet: TestClient, path: str
 ) -> None:
@@ -388,6 +393,7 @@ def test_a_pause_makes_no_training_day(world: World, therapist: TestClient, tabl
     assert len(today["plan"]["items"]) == 1
 
 
+@on_sqlite
 def test_the_day_is_that_of_the_clinic_not_of_the_server(world: World, tablet: TestClient) -> None:
     now = utc_now(world.clock)
     last_hour = datetime(now.year, now.month, now.day, 22, 30, tzinfo=ZoneInfo("UTC"))
@@ -396,6 +402,7 @@ def test_the_day_is_that_of_the_clinic_not_of_the_server(world: World, tablet: T
     assert tablet.get("/api/my/today").json()["date"] == (utc_now(world.clock).date() + timedelta(days=1)).isoformat()
 
 
+@on_sqlite
 @pytest.mark.parametrize("what", ["plan", "plan-versions", "plan-versions/1/diff", "today"])
 def test_a_plan_that_is_not_for_ones_eyes_does_not_exist(world: World, what: str) -> None:
     therapist = world.logged_in(world.here.therapist_link)
@@ -412,6 +419,7 @@ def test_a_plan_that_is_not_for_ones_eyes_does_not_exist(world: World, what: str
     assert world.browser().get(f"/api/patients/{mine}/{what}").status_code == 401
 
 
+@on_sqlite
 def test_only_those_who_treat_a_patient_write_the_plan(world: World) -> None:
     mine = world.here.patient_ids[0]
     path = f"/api/patients/{mine}/plan-versions"
@@ -425,6 +433,7 @@ def test_only_those_who_treat_a_patient_write_the_plan(world: World) -> None:
         assert db.exec(select(PlanVersion)).all() == []
 
 
+@on_sqlite
 def test_who_breaks_the_glass_reads_plan_and_goals_and_writes_neither(world: World) -> None:
     therapist = world.as_staff("therapist")
     stranger = f"/api/patients/{world.here.stranger_id}"
@@ -509,6 +518,7 @@ def _is_hidden(plans: PlanRepository, patient_id: UUID) -> None:
         plans.today(patient_id)
 
 
+@on_sqlite
 def test_templates_are_examples_for_either_side_and_can_be_written_as_a_plan(
     world: World, therapist: TestClient, path: str
 ) -> None:
@@ -528,6 +538,7 @@ def test_templates_are_examples_for_either_side_and_can_be_written_as_a_plan(
     assert therapist.get("/api/plan-templates?side=up").status_code == 422
 
 
+@on_sqlite
 def test_a_new_version_is_announced(world: World, therapist: TestClient, path: str) -> None:
     written = therapist.post(f"{path}/plan-versions", json=version(world)).json()
 

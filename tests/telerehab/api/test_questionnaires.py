@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import QuestionnaireResponse
+from tests.telerehab.api.test_exercises import on_sqlite
 from tests.telerehab.api.test_plans import today_of
 from tests.telerehab.api.world import World, new_id
 from tests.telerehab.care.test_questionnaires import IMPORT
@@ -46,6 +47,7 @@ def weekly(first_on: date, **changes: Any) -> dict[str, Any]:
     return {"id": new_id(), "code": "pain_nrs", "first_on": first_on.isoformat(), "every_days": 7, **changes}
 
 
+@on_sqlite
 def test_pain_and_effort_are_there_from_the_start(therapist: TestClient) -> None:
     listed = therapist.get("/api/questionnaires").json()
 
@@ -68,6 +70,7 @@ def test_an_import_is_there_for_its_organisation_only(world: World, therapist: T
     assert [one["id"] for one in therapist.get("/api/questionnaires").json()] == [None, None, newer["id"]]
 
 
+@on_sqlite
 def test_an_import_needs_a_confirmed_licence(therapist: TestClient) -> None:
     licence = {"holder": "x", "reference": "y", "is_confirmed": False}
 
@@ -106,6 +109,7 @@ def test_an_answer_is_sealed_scored_and_seen_by_those_who_may(
     assert row.score == 10
 
 
+@on_sqlite
 def test_too_much_missing_is_unknown_and_not_nothing(
     world: World, therapist: TestClient, tablet: TestClient, path: str
 ) -> None:
@@ -132,6 +136,7 @@ def test_the_same_answers_sent_again_are_kept_once_and_others_refused(
     assert tablet.put(place, json=pain(5)).status_code == 409
 
 
+@on_sqlite
 def test_answers_that_do_not_fit_are_named_without_their_values(tablet: TestClient, path: str) -> None:
     place = f"{path}/questionnaire-responses/{new_id()}"
 
@@ -189,6 +194,7 @@ def test_a_schedule_asks_on_its_days_until_answered(
     assert due() == []
 
 
+@on_sqlite
 def test_a_schedule_carries_the_imported_questionnaire_to_the_tablet(
     therapist: TestClient, tablet: TestClient, path: str, world: World
 ) -> None:
@@ -201,6 +207,7 @@ def test_a_schedule_carries_the_imported_questionnaire_to_the_tablet(
     assert [(one["questionnaire_id"], one["definition"]) for one in due] == [(imported["id"], imported["definition"])]
 
 
+@on_sqlite
 def test_another_schedule_of_the_same_id_or_of_unknown_things_is_refused(
     world: World, therapist: TestClient, path: str
 ) -> None:
@@ -217,6 +224,7 @@ def test_another_schedule_of_the_same_id_or_of_unknown_things_is_refused(
     assert therapist.post(place, json=stolen).status_code == 404
 
 
+@on_sqlite
 def test_what_is_not_for_ones_eyes_does_not_exist(world: World, therapist: TestClient, path: str) -> None:
     foreign = world.logged_in(world.there.therapist_link)
     tablet = world.logged_in(world.here.tablet_link)
