@@ -168,6 +168,7 @@ export interface TextValues {
   "correction.original": { counted: string | number };
   "correction.title": undefined;
   "correction.withdraw": undefined;
+  "correction.withdrawn": undefined;
   "cue.calibrating": undefined;
   "cue.delayed": undefined;
   "cue.down": undefined;
@@ -1327,6 +1328,7 @@ export interface TextValues {
   "training.closed.live_session_ended": undefined;
   "training.closed.silent": undefined;
   "training.closed.stop": undefined;
+  "training.corrected": { count: string | number; original: string | number };
   "training.counted": { count: string | number; target: string | number };
   "training.each": undefined;
   "training.each.label": { set: string | number };
@@ -1334,6 +1336,7 @@ export interface TextValues {
   "training.more": { weeks: string | number };
   "training.none": { weeks: string | number };
   "training.open": undefined;
+  "training.outside": { count: string | number };
   "training.results": undefined;
   "training.results.label": { day: string | number };
   "training.results.none": undefined;
