@@ -1,7 +1,8 @@
-"""The pages of the two faces, as the front end's build left them in `static/`."""
+"""The pages of the faces, as the front end's build left them in `static/`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import APIRouter
@@ -10,15 +11,25 @@ from starlette.staticfiles import StaticFiles
 
 from telerehab.api.dependencies import MaybeReader
 from telerehab.auth.policies import PUBLIC, declares
-from telerehab.auth.reader import Reader
+from telerehab.auth.reader import Reader, ReaderRole
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
-PAGES: Final = ("enter.html", "therapist.html", "patient.html")
+PAGES: Final = ("enter.html", "therapist.html", "patient.html", "office.html")
 MISSING: Final = (
     "The pages of telerehab have not been built: run `make install` in the source folder, or install the wheel, "
     "then start again.\n"
 )
 _SEE_OTHER: Final = 303
+_HOMES: Final[Mapping[ReaderRole, str]] = MappingProxyType(
+    {
+        "therapist": "/therapist",
+        "team_manager": "/office",
+        "admin": "/office",
+        "auditor": "/office",
+        "tablet": "/patient",
+        "helper": "/patient",
+    }
+)
 
 
 def missing_pages(folder: Path = STATIC_FOLDER) -> Sequence[str]:
@@ -54,8 +65,14 @@ def make_pages_router(folder: Path = STATIC_FOLDER) -> APIRouter:
     @router.get("/patient")
     @declares(PUBLIC)
     def show_patient(reader: MaybeReader) -> Response:
-        """Show the patient's exercise page."""
+        """Show the exercise page of patients and helpers."""
         return _page_for(folder, "/patient", reader)
+
+    @router.get("/office")
+    @declares(PUBLIC)
+    def show_office(reader: MaybeReader) -> Response:
+        """Show the page of team managers, administrators and auditors."""
+        return _page_for(folder, "/office", reader)
 
     return router
 
@@ -69,9 +86,9 @@ def make_assets(folder: Path = STATIC_FOLDER) -> StaticFiles:
 
 def _home_of(reader: Reader | None) -> str:
     """Return the page of a reader."""
-    if reader is None:
+    if reader is None or not reader.is_full:
         return "/enter"
-    return "/patient" if reader.role == "tablet" else "/therapist"
+    return _HOMES[reader.role]
 
 
 def _page_for(folder: Path, path: str, reader: Reader | None) -> Response:

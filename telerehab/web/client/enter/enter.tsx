@@ -1,23 +1,64 @@
 import { useEffect, useState } from "preact/hooks";
-import { api, ApiError } from "../shared/api";
+import { ApiError } from "../shared/api";
 import { language, setLanguage, t, type TextKey } from "../shared/i18n";
+import { enterApi, type Entered, type Method } from "./api";
+import { InvitationCard } from "./invitation";
+import { CodeField, failure, PasskeyButton, Problem, SecondFactor, SetUp } from "./steps";
 
-/** The ways in: a one-time link, a password for staff, six digits for a tablet. */
+export const INVITATION_PREFIX = "helper-";
+
+type Step =
+  | { kind: "working" }
+  | { kind: "ways"; problem: TextKey | null }
+  | { kind: "second_factor"; methods: Method[] }
+  | { kind: "set_up"; needsPassword: boolean }
+  | { kind: "invitation"; token: string };
+
+/** The step that an answer of the server leads to; null = in. */
+export function stepAfter(entered: Entered): Step | null {
+  if (entered.next === "second_factor") return { kind: "second_factor", methods: entered.methods ?? ["totp"] };
+  if (entered.next === "set_up_second_factor") return { kind: "set_up", needsPassword: entered.needs_password ?? false };
+  return null;
+}
+
+/** What the address asks for; a token is used once and stands in no address afterwards. */
+export function stepOfAddress(fragment: string): { step: Step; token: string | null } {
+  if (fragment.startsWith(INVITATION_PREFIX)) {
+    return { step: { kind: "invitation", token: fragment.slice(INVITATION_PREFIX.length) }, token: null };
+  }
+  return fragment === "" ? { step: { kind: "ways", problem: null }, token: null } : { step: { kind: "working" }, token: fragment };
+}
+
+/** The ways in: a one-time link, a password or passkey for staff, six digits for a tablet, a helper's invitation. */
 export function Enter() {
-  const [isWorking, setIsWorking] = useState(() => location.hash.length > 1);
-  const [linkFailed, setLinkFailed] = useState<TextKey | null>(null);
+  const [first] = useState(() => stepOfAddress(location.hash.slice(1)));
+  const [step, setStep] = useState<Step>(first.step);
+  const proceed = (entered: Entered) => {
+    const next = stepAfter(entered);
+    if (next) setStep(next);
+    else location.replace("/"); // the server knows which face is whose
+  };
   useEffect(() => {
-    const token = location.hash.slice(1);
-    if (token === "") return;
-    history.replaceState(null, "", location.pathname); // the token is used once and stands nowhere afterwards
-    api.enter(token).then(
-      ({ face }) => location.replace(face === "therapist" ? "/therapist" : "/patient"),
-      (error: unknown) => {
-        setLinkFailed(failure(error, "enter.token.failed"));
-        setIsWorking(false);
-      },
-    );
+    if (location.hash.length > 1) history.replaceState(null, "", location.pathname);
+    if (first.token === null) {
+      void goOn();
+      return;
+    }
+    enterApi.enter(first.token).then(proceed, (error: unknown) => {
+      setStep({ kind: "ways", problem: failure(error, "enter.token.failed") });
+    });
   }, []);
+
+  /** After a reload in the middle: the password was given already. */
+  async function goOn(): Promise<void> {
+    if (first.step.kind !== "ways") return;
+    const entered = await enterApi.me().catch((error: unknown) => {
+      if (error instanceof ApiError) return null;
+      throw error;
+    });
+    if (entered && entered.next !== "done") proceed(entered);
+  }
+
   return (
     <div class="page">
       <header class="top">
@@ -33,23 +74,7 @@ export function Enter() {
       </header>
       <main>
         <h1>{t("enter.title")}</h1>
-        {isWorking ? (
-          <p class="lead" role="status">
-            {t("enter.token.working")}
-          </p>
-        ) : (
-          <>
-            {linkFailed && (
-              <p class="problem" role="alert">
-                {t(linkFailed as "enter.token.failed")}
-              </p>
-            )}
-            <div class="ways">
-              <TabletForm />
-              <StaffForm />
-            </div>
-          </>
-        )}
+        <CurrentStep step={step} onEntered={proceed} onBack={() => setStep({ kind: "ways", problem: null })} />
       </main>
       <footer>
         <p>{t("app.not_an_alarm")}</p>
@@ -58,14 +83,41 @@ export function Enter() {
   );
 }
 
-function TabletForm() {
+function CurrentStep({ step, onEntered, onBack }: { step: Step; onEntered: (entered: Entered) => void; onBack: () => void }) {
+  switch (step.kind) {
+    case "working":
+      return (
+        <p class="lead" role="status">
+          {t("enter.token.working")}
+        </p>
+      );
+    case "second_factor":
+      return <SecondFactor methods={step.methods} onEntered={onEntered} onBack={onBack} />;
+    case "set_up":
+      return <SetUp needsPassword={step.needsPassword} onEntered={onEntered} />;
+    case "invitation":
+      return <InvitationCard token={step.token} onAccepted={() => onEntered({ next: "done" })} />;
+    case "ways":
+      return (
+        <>
+          <Problem problem={step.problem} />
+          <div class="ways">
+            <TabletForm onEntered={onEntered} />
+            <StaffForm onEntered={onEntered} />
+          </div>
+        </>
+      );
+  }
+}
+
+function TabletForm({ onEntered }: { onEntered: (entered: Entered) => void }) {
   const [code, setCode] = useState("");
   const [problem, setProblem] = useState<TextKey | null>(null);
   const pair = async (event: Event) => {
     event.preventDefault();
     try {
-      await api.pairTablet(code.replace(/\D/g, ""));
-      location.assign("/patient");
+      await enterApi.pairTablet(code.replace(/\D/g, ""));
+      onEntered({ next: "done" });
     } catch (error) {
       setProblem(failure(error, "enter.code.failed"));
     }
@@ -73,20 +125,8 @@ function TabletForm() {
   return (
     <form class="card tablet" onSubmit={(event) => void pair(event)}>
       <h2>{t("enter.tablet")}</h2>
-      <label>
-        <span>{t("enter.code")}</span>
-        <input
-          class="code"
-          inputMode="numeric"
-          autocomplete="one-time-code"
-          maxLength={7}
-          value={code}
-          required
-          aria-describedby="code-help"
-          onInput={(event) => setCode(event.currentTarget.value)}
-        />
-      </label>
-      <p id="code-help">{t("enter.code.help")}</p>
+      <CodeField code={code} onCode={setCode} label={t("enter.code")} />
+      <p>{t("enter.code.help")}</p>
       <Problem problem={problem} />
       <button class="button primary large" data-action="pair">
         {t("enter.pair")}
@@ -95,15 +135,14 @@ function TabletForm() {
   );
 }
 
-function StaffForm() {
+function StaffForm({ onEntered }: { onEntered: (entered: Entered) => void }) {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<TextKey | null>(null);
   const logIn = async (event: Event) => {
     event.preventDefault();
     try {
-      await api.logIn(email, password);
-      location.assign("/");
+      onEntered(await enterApi.logIn(email, password));
     } catch (error) {
       setPassword("");
       setProblem(failure(error, "enter.login.failed"));
@@ -112,6 +151,7 @@ function StaffForm() {
   return (
     <form class="card" onSubmit={(event) => void logIn(event)}>
       <h2>{t("enter.staff")}</h2>
+      <PasskeyButton onEntered={onEntered} quiet />
       <label>
         <span>{t("enter.email")}</span>
         <input type="email" autocomplete="username" value={email} required onInput={(event) => setEmail(event.currentTarget.value)} />
@@ -132,18 +172,4 @@ function StaffForm() {
       </button>
     </form>
   );
-}
-
-function Problem({ problem }: { problem: TextKey | null }) {
-  return problem && (
-    <p class="problem" role="alert">
-      {t(problem as "error.unknown")}
-    </p>
-  );
-}
-
-function failure(error: unknown, refused: TextKey): TextKey {
-  if (!(error instanceof ApiError)) return "error.unknown";
-  if (error.status === 0 || error.status >= 500) return "error.unreachable";
-  return error.status === 429 ? "enter.too_many" : refused;
 }

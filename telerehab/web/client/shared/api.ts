@@ -1,11 +1,13 @@
 /** The HTTP API. Every write carries the header that no foreign page can send. */
 
 export interface Me {
-  role: "therapist" | "tablet";
+  role: "therapist" | "team_manager" | "admin" | "auditor" | "tablet" | "helper";
   display_name: string;
   language: string;
   patient_id: string | null;
   account_id: string | null;
+  helper_id?: string | null;
+  organisation?: { id: string; name: string; service: string; help_telephone: string | null; time_zone: string };
 }
 
 export interface Patient {

@@ -11,7 +11,7 @@ import { QrCode } from "../parts/qr";
 import type { TotpSecret } from "../types";
 
 /** My own ways in: where I am logged in, and what proves that it is me. */
-export function MeView({ face }: { face: TherapistFace }) {
+export function MeView({ face }: { face: Pick<TherapistFace, "me" | "logOut"> }) {
   return (
     <main class="page">
       <h1>{t("me.title", { name: face.me.value?.display_name ?? "" })}</h1>

@@ -1,0 +1,15 @@
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import "../shared/base.css";
+import { t } from "../shared/i18n";
+import { OfficeFace } from "./face";
+import { OfficeApp } from "./office";
+import "../therapist/therapist.css";
+import "./office.css";
+
+const face = new OfficeFace();
+effect(() => {
+  document.title = `${t("office.title")} – ${t("app.name")}`;
+});
+face.start();
+render(<OfficeApp face={face} />, document.getElementById("app") as HTMLElement);
