@@ -1326,8 +1326,10 @@ export interface TextValues {
   "training.closed.device": undefined;
   "training.closed.done": undefined;
   "training.closed.live_session_ended": undefined;
+  "training.closed.retracted": undefined;
   "training.closed.silent": undefined;
   "training.closed.stop": undefined;
+  "training.closed.superseded": undefined;
   "training.corrected": { count: string | number; original: string | number };
   "training.counted": { count: string | number; target: string | number };
   "training.each": undefined;
