@@ -1323,9 +1323,7 @@ export interface TextValues {
   "therapist.to_enter": undefined;
   "training.alone": undefined;
   "training.closed": undefined;
-  "training.closed.device": undefined;
   "training.closed.done": undefined;
-  "training.closed.live_session_ended": undefined;
   "training.closed.retracted": undefined;
   "training.closed.silent": undefined;
   "training.closed.stop": undefined;
