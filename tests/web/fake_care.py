@@ -288,26 +288,36 @@ def _results(care: FakeCare, _body: Any, _training: str) -> Answer:
     }
     common = {"exercise": "knee_extension_seated", "side": "right", "target_repetitions": 10}
     repetitions = [{"index": i, "rom_deg": 82.5 - i, "trust": 0.9, "reason": 0} for i in range(9)]
-    measured = {"counted": 9, "rom_median_deg": 78.5, "trust": 0.93, "completeness": 0.99, "repetitions": repetitions}
+    holds = {"original_count": 9, "is_valid": True}
+    measured = {
+        "counted": 10,
+        **holds,
+        "rom_median_deg": 78.5,
+        "trust": 0.93,
+        "completeness": 0.99,
+        "repetitions": repetitions,
+    }
     nothing: dict[str, Any] = {
         "counted": None,
+        "original_count": None,
+        "is_valid": True,
         "rom_median_deg": None,
         "trust": None,
         "completeness": None,
         "repetitions": [],
     }
-    zero = {**measured, "counted": 0, "rom_median_deg": None, "trust": 0.4, "repetitions": []}
+    zero = {**measured, "counted": 0, "original_count": 0, "rom_median_deg": None, "trust": 0.4, "repetitions": []}
     sets = [
-        {"id": SET, **common, "set_number": 1, **measured, "corrections": [correction]},
-        {"id": f"{SET[:-2]}06", **common, "set_number": 2, **nothing, "corrections": []},
-        {"id": f"{SET[:-2]}07", **common, "set_number": 3, **zero, "corrections": []},
+        {"id": SET, **common, "number": 1, "set_number": 1, **measured, "corrections": [correction]},
+        {"id": f"{SET[:-2]}06", **common, "number": 2, "set_number": 2, **nothing, "corrections": []},
+        {"id": f"{SET[:-2]}07", **common, "number": 3, "set_number": 3, **zero, "corrections": []},
     ]
     report = {"training_set_id": None, "at": care.at(hours=3)}
     reports = [
         {"id": f"{SET[:-2]}71", "kind": "pain", "value": 2, "phase": "start", **report},
         {"id": f"{SET[:-2]}72", "kind": "effort", "value": 4, "phase": "end", **report},
     ]
-    return 200, {"sets": sets, "self_reports": reports}
+    return 200, {"sets": sets, "outside": [], "corrections": [correction], "self_reports": reports}
 
 
 def _training_sessions(care: FakeCare, _body: Any, _patient: str) -> Answer:

@@ -232,9 +232,9 @@ export interface Correction {
   original: Record<string, unknown>;
   corrected: Record<string, unknown>;
   note: string | null;
-  author?: string | null;
+  author: string | null;
   at: string;
-  withdrawn_at?: string | null;
+  withdrawn_at: string | null;
 }
 
 export interface SetRepetition {
@@ -246,13 +246,17 @@ export interface SetRepetition {
 
 export interface SetResult {
   id: string | null;
+  number: number;
   exercise: string;
   side: string;
   set_number: number | null;
   target_repetitions: number | null;
   repetitions: SetRepetition[];
-  /** null: nobody counted, which is not 0. */
+  /** What holds, corrections included; null: nobody counted, which is not 0. */
   counted: number | null;
+  /** As first counted. */
+  original_count: number | null;
+  is_valid: boolean;
   rom_median_deg: number | null;
   trust: number | null;
   completeness: number | null;
@@ -270,8 +274,11 @@ export interface SelfReport {
 
 export interface Results {
   sets: SetResult[];
+  /** Repetitions that belong to no set. */
+  outside: SetRepetition[];
+  /** Of the training session as a whole. */
+  corrections: Correction[];
   self_reports: SelfReport[];
-  corrections?: Correction[];
 }
 
 export interface DayAdherence extends DaySummary {

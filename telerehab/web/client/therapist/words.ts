@@ -179,9 +179,9 @@ export const correctionKindText = (kind: string) => word(CORRECTIONS, kind);
 const CLOSE_REASONS: Record<string, TextKey> = {
   done: "training.closed.done",
   stop: "training.closed.stop",
-  silent: "training.closed.silent",
-  device: "training.closed.device",
-  live_session_ended: "training.closed.live_session_ended",
+  no_movement: "training.closed.silent",
+  superseded: "training.closed.superseded",
+  retracted: "training.closed.retracted",
 };
 export const closeReasonText = (reason: string) => word(CLOSE_REASONS, reason);
 

@@ -23,6 +23,12 @@ export function ResultsView({ trainingSession, mayWrite }: { trainingSession: st
       {(results) => (
         <>
           {results.sets.length > 0 && <SetTable results={results} mayWrite={mayWrite} onWithdraw={(id) => void withdraw(id)} />}
+          {results.outside.length > 0 && <p>{t("training.outside", { count: results.outside.length })}</p>}
+          {results.corrections
+            .filter((correction) => correction.training_set_id === null)
+            .map((correction) => (
+              <CorrectionLine key={correction.id} correction={correction} mayWrite={mayWrite} onWithdraw={() => void withdraw(correction.id)} />
+            ))}
           <SelfReports results={results} />
           {mayWrite &&
             (correcting ? (
@@ -45,14 +51,25 @@ export function ResultsView({ trainingSession, mayWrite }: { trainingSession: st
   );
 }
 
-/** A number as counted; "not measured" where nobody counted. */
-export function countedText(set: Pick<SetResult, "counted" | "target_repetitions">): string {
-  if (set.counted === null) return t("trust.unknown");
-  return set.target_repetitions === null ? plainNumber(set.counted) : t("training.counted", { count: set.counted, target: set.target_repetitions });
+/** A number of repetitions; "not measured" where nobody counted. */
+export function countText(count: number | null, target: number | null): string {
+  if (count === null) return t("trust.unknown");
+  return target === null ? plainNumber(count) : t("training.counted", { count, target });
+}
+
+/** What holds, with what was counted first beside it where that differs. */
+export function countedText(set: Pick<SetResult, "counted" | "original_count" | "target_repetitions">): string {
+  const holds = countText(set.counted, set.target_repetitions);
+  if (set.counted === set.original_count) return holds;
+  return t("training.corrected", { count: holds, original: countText(set.original_count, null) });
+}
+
+function percentText(share: number | null): string {
+  return share === null ? t("trust.unknown") : t("room.number.percent", { percent: Math.round(share * 100) });
 }
 
 export function setName(set: SetResult, index: number): string {
-  return t("training.set", { exercise: exerciseText(set), number: set.set_number ?? index + 1 });
+  return t("training.set", { exercise: exerciseText(set), number: set.set_number ?? set.number ?? index + 1 });
 }
 
 function SetTable({ results, mayWrite, onWithdraw }: { results: Results; mayWrite: boolean; onWithdraw: (id: string) => void }) {
@@ -81,14 +98,14 @@ function SetTable({ results, mayWrite, onWithdraw }: { results: Results; mayWrit
 
 function SetRow({ set, name, mayWrite, onWithdraw }: { set: SetResult; name: string; mayWrite: boolean; onWithdraw: (id: string) => void }) {
   const [isOpen, setIsOpen] = useState(false);
-  const percent = set.trust === null ? null : Math.round(set.trust <= 1 ? set.trust * 100 : set.trust);
-  const level = trustLevel(percent);
+  const level = trustLevel(set.trust === null ? null : Math.round(set.trust * 100));
   return (
     <>
       <tr>
         <th scope="row">{name}</th>
         <td>
           {countedText(set)}
+          {!set.is_valid && ` · ${t("correction.kind.not_valid")}`}
           {set.repetitions.length > 0 && (
             <>
               {" "}
@@ -104,7 +121,7 @@ function SetRow({ set, name, mayWrite, onWithdraw }: { set: SetResult; name: str
             <TrustShape level={level} /> {t(`trust.${level}`)}
           </span>
         </td>
-        <td>{set.completeness === null ? t("trust.unknown") : t("room.number.percent", { percent: Math.round(set.completeness <= 1 ? set.completeness * 100 : set.completeness) })}</td>
+        <td>{percentText(set.completeness)}</td>
         <td>
           {set.corrections.length === 0 && <span class="soft">{t("correction.none")}</span>}
           {set.corrections.map((correction) => (
@@ -131,13 +148,15 @@ function SetRow({ set, name, mayWrite, onWithdraw }: { set: SetResult; name: str
 }
 
 function CorrectionLine({ correction, mayWrite, onWithdraw }: { correction: Correction; mayWrite: boolean; onWithdraw: () => void }) {
-  const count = correction.corrected["count"] ?? correction.corrected["repetitions"] ?? correction.corrected["repetition_count"];
+  const count = correction.corrected["repetitions"];
+  const isWithdrawn = correction.withdrawn_at !== null;
   return (
-    <p class="correction">
+    <p class={`correction ${isWithdrawn ? "withdrawn" : ""}`}>
       {correctionKindText(correction.kind)}
       {typeof count === "number" && `: ${count}`}
       {correction.note && `: ${correction.note}`} <span class="soft">({momentText(correction.at)}{correction.author ? `, ${correction.author}` : ""})</span>{" "}
-      {mayWrite && (
+      {isWithdrawn && t("correction.withdrawn")}
+      {mayWrite && !isWithdrawn && (
         <button class="button small" data-action="correction-withdraw" onClick={onWithdraw}>
           {t("correction.withdraw")}
         </button>
