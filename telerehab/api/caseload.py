@@ -1,5 +1,134 @@
 """All of a therapist's patients on one page, those in need on top."""
 
-from fastapi import APIRouter
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb
+from telerehab.api.models import Answer
+from telerehab.auth.policies import THERAPIST, declares
+from telerehab.db.flag_rows import read_since
+from telerehab.db.repositories.caseload import CaseloadFlag, CaseloadPatient, CaseloadRepository
+from telerehab.db.tables import PatientSummary
 
 router = APIRouter(prefix="/api/caseload", tags=["caseload"])
+
+
+def get_caseload(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> CaseloadRepository:
+    """Return the reader's caseload."""
+    return CaseloadRepository(db, reader=reader, now=now, key_ring=key_ring)
+
+
+Caseload = Annotated[CaseloadRepository, Depends(get_caseload)]
+
+
+class CaseloadFlagRead(Answer):
+    """A flag that stands."""
+
+    id: UUID
+    rule: str
+    state: str
+    severity: int
+    value: float | None
+    threshold: float | None
+    unit: str | None
+    since: date
+    suggested_action: str
+    exercise: str | None
+    side: str | None
+    version: int
+
+
+class DayRead(Answer):
+    """What one day was, as adherence says."""
+
+    day: date
+    status: str
+
+
+class AdherenceSummary(Answer):
+    """The last two weeks, today the last."""
+
+    days: list[DayRead]
+    completeness: float | None
+    """Done sets over prescribed sets; null = unknown."""
+
+
+class CaseloadPatientRead(Answer):
+    """One patient; `rank_reason` is what they need most, since `rank_since`."""
+
+    id: UUID
+    display_name: str | None
+    birth_date: date | None
+    rank_reason: str
+    rank_since: datetime | None
+    flags: list[CaseloadFlagRead]
+    open_alerts: int
+    open_help_call: UUID | None
+    unread_messages: int
+    adherence: AdherenceSummary | None
+    last_training_at: datetime | None
+    pain_last: int | None
+    counted_at: datetime | None
+    """When adherence, last training and last pain were counted; null: not yet."""
+
+
+class CaseloadRead(Answer):
+    """The patients, the greatest need first."""
+
+    patients: list[CaseloadPatientRead]
+    counted_at: datetime | None
+    """The oldest count of all."""
+
+
+@router.get("", response_model=CaseloadRead)
+@declares(THERAPIST)
+def get_caseload_page(caseload: Caseload) -> object:
+    """List all patients in the reader's care, the greatest need first."""
+    patients = caseload.list()
+    counted = [each.summary.counted_at for each in patients if each.summary is not None]
+    return CaseloadRead(patients=[_read(each) for each in patients], counted_at=min(counted, default=None))
+
+
+def _read(each: CaseloadPatient) -> CaseloadPatientRead:
+    summary = each.summary
+    return CaseloadPatientRead(
+        id=each.identity.patient_id,
+        display_name=each.identity.name,
+        birth_date=each.identity.birth_date,
+        rank_reason=each.triaged.need.name.lower(),
+        rank_since=each.triaged.since,
+        flags=[_read_flag(flag) for flag in each.flags],
+        open_alerts=each.open_alert_count,
+        open_help_call=each.help_call_id,
+        unread_messages=each.unread_message_count,
+        adherence=None if summary is None else _read_adherence(summary),
+        last_training_at=None if summary is None else summary.last_training_at,
+        pain_last=None if summary is None else summary.pain_last,
+        counted_at=None if summary is None else summary.counted_at,
+    )
+
+
+def _read_flag(each: CaseloadFlag) -> CaseloadFlagRead:
+    flag = each.flag
+    return CaseloadFlagRead(
+        id=flag.id,
+        rule=flag.rule,
+        state=each.state.value,
+        severity=flag.severity,
+        value=flag.value,
+        threshold=flag.threshold,
+        unit=flag.unit,
+        since=read_since(flag),
+        suggested_action=flag.suggested_action,
+        exercise=flag.data.get("exercise"),
+        side=flag.data.get("side"),
+        version=flag.version,
+    )
+
+
+def _read_adherence(summary: PatientSummary) -> AdherenceSummary:
+    days = [DayRead(day=date.fromisoformat(day["day"]), status=day["status"]) for day in summary.data["days"]]
+    return AdherenceSummary(days=days, completeness=summary.completeness)

@@ -1,4 +1,4 @@
-"""The job that keeps the flags: every ten minutes of everybody, and soon after a training session of those who trained.
+"""The job that keeps the flags: every ten minutes of everybody, soon after something happened of whom it concerns.
 
 Facts are read first, in a transaction of their own; then the flags are brought up to date in one short writing
 transaction that locks the patients, so two processes that look at the same moment make one flag of one cause. Whoever
@@ -19,46 +19,87 @@ from telerehab.db.changes import note_change
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.flag_rows import new_flag_row, read_flag, write_flag
 from telerehab.db.repositories.notices import put_notice, to_account
-from telerehab.db.tables import CareRelation, Patient, SelfReport, TeamMembership, TrainingSession
+from telerehab.db.tables import (
+    CareRelation,
+    Correction,
+    Patient,
+    PlanVersion,
+    Retraction,
+    SelfReport,
+    TeamMembership,
+    TrainingPause,
+    TrainingSession,
+)
 from telerehab.db.tables import Flag as FlagRow
 from telerehab.jobs.patient_facts import KnownPatient, read_known_patients
 from telerehab.jobs.people import PersonInCourse, group_by_patient
+from telerehab.jobs.summaries import write_summaries
 
 OWNER: Final = "jobs"
+AT_ONCE: Final = 500
+"""Patients whose rows of five weeks are held in memory at a time."""
 TABLE: Final = "flag"
 FRESH: Final = timedelta(seconds=90)
-"""Whose training session was closed, or who said something, within this time is looked at soon."""
+"""Of whom something is new within this time, they are looked at soon."""
 TOLD_FROM: Final = Severity.WATCH
 """Flags of less severity wait on the caseload; nobody is told of them."""
 NOTICE_KIND: Final = "notice.flag"
 
 
 def evaluate_all(database: Database, now: datetime) -> None:
-    """Bring the flags of everybody up to date."""
-    evaluate(database, now=now)
+    """Bring the flags of everybody up to date, some hundred patients at a time."""
+    with reading(database.main) as db:
+        patient_ids = db.exec(select(Patient.id).where(col(Patient.ended_at).is_(None)).order_by(col(Patient.id))).all()
+    for start in range(0, len(patient_ids), AT_ONCE):
+        evaluate(database, now=now, patient_ids=patient_ids[start : start + AT_ONCE])
 
 
 def evaluate_fresh(database: Database, now: datetime) -> None:
-    """Bring the flags of those up to date who have just trained or said something."""
+    """Bring the flags of those up to date of whom something is new."""
     with reading(database.main) as db:
-        trained = select(TrainingSession.patient_id).where(col(TrainingSession.closed_at) >= now - FRESH)
-        reported = select(SelfReport.patient_id).where(col(SelfReport.at) >= now - FRESH)
-        patient_ids = {*db.exec(trained), *db.exec(reported)}
+        patient_ids = {patient_id for statement in _something_new(now - FRESH) for patient_id in db.exec(statement)}
     if patient_ids:
         evaluate(database, now=now, patient_ids=patient_ids)
 
 
-def evaluate(database: Database, *, now: datetime, patient_ids: Collection[UUID] | None = None) -> None:
-    """Bring flags up to date; with `patient_ids` those of these patients only. Doing it twice is harmless."""
+def evaluate(database: Database, *, now: datetime, patient_ids: Collection[UUID]) -> None:
+    """Bring the flags of these patients up to date. Doing it twice is harmless."""
     known = read_known_patients(database, now=now, patient_ids=patient_ids)
     with reading(database.main) as db:
         rows = _read_rows(db, patient_ids, now=now)
     found = {each.person.patient_id: _find(each, rows.get(each.person.patient_id, ())) for each in known}
     people = {each.person.patient_id: each.person for each in known}
     concerned = {patient_id for patient_id in people if found[patient_id] or rows.get(patient_id)}
-    if concerned:
+    if known:
         with writing(database.main, owner=OWNER) as db:
+            write_summaries(db, known)
             _write(db, {patient_id: found[patient_id] for patient_id in concerned}, people, now=now)
+
+
+def _something_new(since: datetime) -> Iterable[Any]:
+    """Return the queries for patients of whom something is new: trained, said, prescribed, excused, corrected."""
+    corrected = select(TrainingSession.patient_id).join(
+        Correction, col(Correction.training_session_id) == col(TrainingSession.id)
+    )
+    return (
+        select(TrainingSession.patient_id).where(
+            sa.or_(
+                col(TrainingSession.opened_at) >= since,
+                col(TrainingSession.closed_at) >= since,
+                col(TrainingSession.retracted_at) >= since,
+            )
+        ),
+        select(SelfReport.patient_id).where(sa.or_(col(SelfReport.at) >= since, col(SelfReport.retracted_at) >= since)),
+        select(PlanVersion.patient_id).where(col(PlanVersion.created_at) >= since),
+        select(TrainingPause.patient_id).where(
+            sa.or_(col(TrainingPause.created_at) >= since, col(TrainingPause.withdrawn_at) >= since)
+        ),
+        corrected.where(sa.or_(col(Correction.at) >= since, col(Correction.withdrawn_at) >= since)),
+        select(Retraction.right_patient_id).where(
+            col(Retraction.at) >= since, col(Retraction.right_patient_id).is_not(None)
+        ),
+        select(Retraction.wrong_patient_id).where(col(Retraction.at) >= since),
+    )
 
 
 def _find(known: KnownPatient, rows: Iterable[FlagRow]) -> list[Finding]:

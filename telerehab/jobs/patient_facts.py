@@ -7,7 +7,7 @@ subscribes, so that proves nothing.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from telerehab.care.adherence import DayStatus, TrainingDone
+from telerehab.care.adherence import DayAdherence, DayStatus, TrainingDone
 from telerehab.care.flag_rules import (
     PAIN_LIMIT_DEFAULT,
     SILENT_TRAININGS,
@@ -56,14 +56,18 @@ class KnownPatient:
 
     person: PersonInCourse
     facts: PatientFacts
+    days: tuple[DayAdherence, ...]
+    """The last five weeks and today; none where nothing was ever prescribed."""
+    last_training_at: datetime | None
 
 
 @dataclass(kw_only=True, slots=True)
 class _Measured:
     """The repetitions of one exercise and side in one training session."""
 
-    rom_deg: list[float] = field(default_factory=list)
+    trusted_rom_deg: list[float] = field(default_factory=list)
     trust: list[float] = field(default_factory=list)
+    """Of all of them."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -132,31 +136,28 @@ def read_known_patients(
     }
     heard_at = _read_heard(database, doubtful)
     return [
-        KnownPatient(
-            person=person,
-            facts=_facts(
-                person,
-                now=now,
-                prescribed=prescribed.get(person.patient_id),
-                bouts=bouts.get(person.patient_id, []),
-                pains=pains.get(person.patient_id, []),
-                goals=goals.get(person.patient_id, []),
-                sensors=[
-                    Sensor(
-                        name=assignment.device_name,
-                        assigned_at=assignment.starts_at,
-                        last_heard_at=heard_at.get(assignment.device_name),
-                    )
-                    for assignment in lent.get(person.patient_id, [])
-                    if assignment.device_name in doubtful
-                ],
-            ),
+        _known(
+            person,
+            now=now,
+            prescribed=prescribed.get(person.patient_id),
+            bouts=bouts.get(person.patient_id, []),
+            pains=pains.get(person.patient_id, []),
+            goals=goals.get(person.patient_id, []),
+            sensors=[
+                Sensor(
+                    name=assignment.device_name,
+                    assigned_at=assignment.starts_at,
+                    last_heard_at=heard_at.get(assignment.device_name),
+                )
+                for assignment in lent.get(person.patient_id, [])
+                if assignment.device_name in doubtful
+            ],
         )
         for person in people
     ]
 
 
-def _facts(
+def _known(
     person: PersonInCourse,
     *,
     now: datetime,
@@ -165,8 +166,8 @@ def _facts(
     pains: list[SelfReport],
     goals: list[GoalRow],
     sensors: list[Sensor],
-) -> PatientFacts:
-    """Return one patient's facts."""
+) -> KnownPatient:
+    """Return what is known of one patient."""
     today = person.day_of(now)
     trained = [bout for bout in sorted(bouts, key=lambda bout: bout.at) if bout.has_trained]
     ranges = tuple(reading for bout in trained for reading in _ranges(bout, person))
@@ -176,10 +177,11 @@ def _facts(
         if row.value is not None
     )
     version = find_in_force(prescribed.versions, today) if prescribed else None
-    return PatientFacts(
+    days = _days(person, prescribed, trained, today=today)
+    facts = PatientFacts(
         now=now,
         today=today,
-        planned_days=_planned_days(person, prescribed, trained, now=now),
+        planned_days=tuple(_planned_day(each) for each in days if each.day < today and each.status in PLANNED_STATUS),
         trainings=tuple(
             Training(id=str(bout.id), at=bout.at, day=person.day_of(bout.at), is_score_withheld=bout.is_score_withheld)
             for bout in trained
@@ -190,15 +192,15 @@ def _facts(
         sensors=tuple(sensors),
         goals=tuple(goal for row in goals if (goal := _goal(row, ranges, reports)) is not None),
     )
+    return KnownPatient(person=person, facts=facts, days=days, last_training_at=trained[-1].at if trained else None)
 
 
-def _planned_days(
-    person: PersonInCourse, prescribed: Prescribed | None, trained: Iterable[_Bout], *, now: datetime
-) -> tuple[PlannedDay, ...]:
-    """Return the days of the last five weeks on which training was planned."""
+def _days(
+    person: PersonInCourse, prescribed: Prescribed | None, trained: Iterable[_Bout], *, today: date
+) -> tuple[DayAdherence, ...]:
+    """Return what each of the last five weeks' days was, and today."""
     if prescribed is None:
         return ()
-    today = person.day_of(now)
     done = [
         TrainingDone(
             day=person.day_of(bout.at), exercise=exercise, side=side, set_count=n_sets if bout.is_counted else None
@@ -206,24 +208,21 @@ def _planned_days(
         for bout in trained
         for (exercise, side), n_sets in (bout.set_counts or {(bout.exercise, bout.side): 0}).items()
     ]
-    days = prescribed.days(done, first_day=today - LOOK_BACK, stop_day=today, today=today)
-    return tuple(
-        PlannedDay(
-            day=each.day,
-            is_done=each.status not in (DayStatus.MISSED, DayStatus.EXCUSED),
-            is_excused=each.status is DayStatus.EXCUSED,
-        )
-        for each in days
-        if each.status in PLANNED_STATUS
+    return prescribed.days(done, first_day=today - LOOK_BACK, stop_day=today + timedelta(days=1), today=today)
+
+
+def _planned_day(day: DayAdherence) -> PlannedDay:
+    return PlannedDay(
+        day=day.day,
+        is_done=day.status not in (DayStatus.MISSED, DayStatus.EXCUSED),
+        is_excused=day.status is DayStatus.EXCUSED,
     )
 
 
 def _ranges(bout: _Bout, person: PersonInCourse) -> Iterable[RangeReading]:
     """Return the range of motion of each exercise of a training session: the median of trusted repetitions."""
     for (exercise, side), measured in bout.measured.items():
-        trusted = [
-            rom_deg for rom_deg, trust in zip(measured.rom_deg, measured.trust, strict=True) if trust >= TRUST_MIN
-        ]
+        trusted = measured.trusted_rom_deg
         if trusted:
             yield RangeReading(
                 training_session_id=str(bout.id),
@@ -336,17 +335,26 @@ def _read_sets(db: Session, bouts: Mapping[UUID, _Bout], in_question: list[Any])
 def _read_repetitions(
     db: Session, bouts: Mapping[UUID, _Bout], sets: Mapping[UUID, tuple[str, str]], in_question: list[Any]
 ) -> None:
-    """Add the repetitions to their training sessions, those of sets that are not valid left out."""
-    statement = sa.select(
-        col(Repetition.training_session_id),
-        col(Repetition.training_set_id),
-        col(Repetition.rom_deg),
-        col(Repetition.trust),
-    ).join(TrainingSession, col(TrainingSession.id) == col(Repetition.training_session_id))
+    """Add the repetitions to their training sessions, those of sets that are not valid left out.
+
+    The database joins the values of each set into one text: some hundred thousand rows would take seconds to read.
+    """
+    trusted_deg = sa.case((col(Repetition.trust) >= TRUST_MIN, col(Repetition.rom_deg)))
+    of_set = (col(Repetition.training_session_id), col(Repetition.training_set_id))
+    statement = (
+        sa.select(*of_set, _joined(trusted_deg), _joined(col(Repetition.trust)))
+        .join(TrainingSession, col(TrainingSession.id) == col(Repetition.training_session_id))
+        .group_by(*of_set)
+    )
     for bout_id, set_id, rom_deg, trust in db.execute(statement.where(*in_question)):
         bout = bouts[bout_id]
         key = (bout.exercise, bout.side) if set_id is None else sets.get(set_id)
         if key is not None:
             measured = bout.measured.setdefault(key, _Measured())
-            measured.rom_deg.append(rom_deg)
-            measured.trust.append(trust)
+            measured.trusted_rom_deg += map(float, rom_deg.split(",") if rom_deg else ())
+            measured.trust += map(float, trust.split(","))
+
+
+def _joined(values: sa.SQLColumnExpression[Any]) -> sa.ColumnElement[str]:
+    """Return the values of a group as one text with commas, those that are NULL left out."""
+    return sa.func.aggregate_strings(sa.cast(values, sa.String), ",")

@@ -29,6 +29,7 @@ from telerehab.supervision import EXIT_SETTINGS
 log = logging.getLogger(__name__)
 
 LEASE_S: Final = 300.0
+LOOK_INTERVAL_S: Final = 2.0
 OWNER: Final = "jobs"
 KEY: Final = "main"
 """There is one standing job of each kind."""
@@ -46,23 +47,32 @@ def run(settings: Settings) -> int:
     heartbeat = Heartbeat(database.main, role="jobs", clock=clock)
     heartbeat.register()
     plan(database, clock=clock)
-    done_count = _work(database, heartbeat, clock=clock, wish=wish)
+    beating = threading.Thread(target=_keep_beating, args=(heartbeat, wish), name="heartbeat", daemon=True)
+    beating.start()
+    done_count = _work(database, clock=clock, wish=wish)
+    beating.join()
     heartbeat.remove()
     database.close()
     log.info("ended, %d jobs done", done_count)
     return 0
 
 
-def _work(database: Database, heartbeat: Heartbeat, *, clock: Clock, wish: threading.Event) -> int:
-    """Do what is due every two seconds until told to end; return how many jobs were done."""
-    done_count = 0
+def _keep_beating(heartbeat: Heartbeat, wish: threading.Event) -> None:
+    """Say every two seconds that the role is well, also while it is busy for longer."""
     while not wish.wait(BEAT_INTERVAL_S):
         try:
-            for _ in KINDS:
-                if wish.is_set() or not do_one(database, clock=clock):
-                    break
+            heartbeat.beat()
+        except SQLAlchemyError as error:
+            log.warning("the database refused: %s", type(error).__name__)
+
+
+def _work(database: Database, *, clock: Clock, wish: threading.Event) -> int:
+    """Do what is due every two seconds until told to end; return how many jobs were done."""
+    done_count = 0
+    while not wish.wait(LOOK_INTERVAL_S):
+        try:
+            while not wish.is_set() and do_one(database, clock=clock):
                 done_count += 1
-            heartbeat.beat({"done": done_count})
         except SQLAlchemyError as error:
             log.warning("the database refused: %s", type(error).__name__)
     return done_count

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from telerehab.auth.access import Scope
@@ -77,7 +78,7 @@ class FlagRepository:
             statement = statement.where(col(Flag.ended_at).is_(None))
         ordered = statement.order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))
         found = self._db.exec(ordered.limit(LIST_MAX)).all()
-        actions = read_actions(self._db, [flag.id for flag, _ in found])
+        actions = read_actions(self._db, col(Flag.id).in_([flag.id for flag, _ in found]))
         rows = [
             FlagRows(
                 flag=flag,
@@ -97,7 +98,7 @@ class FlagRepository:
             There is none, or the reader may not see its patient's results.
         """
         flag, opened = self._require(flag_id, Scope.SEE_RESULTS)
-        actions = read_actions(self._db, [flag.id]).get(flag.id, [])
+        actions = read_actions(self._db, col(Flag.id) == flag.id).get(flag.id, [])
         return self._detail(flag, opened, actions)
 
     def act(self, flag_id: UUID, kind: MarkKind, *, note: str | None, version: int | None) -> FlagDetail:
@@ -119,7 +120,7 @@ class FlagRepository:
         if flag.ended_at is not None:
             raise ConflictError("this flag has ended", code=FLAG_ENDED)
         assert self._reader.account_id is not None
-        actions = read_actions(self._db, [flag.id]).get(flag.id, [])
+        actions = read_actions(self._db, col(Flag.id) == flag.id).get(flag.id, [])
         seen_version = flag.version if version is None else min(version, flag.version)
         if actions and self._is_same(actions[-1], opened, kind, note, seen_version):
             return self._detail(flag, opened, actions)
@@ -170,9 +171,9 @@ class FlagRepository:
         )
 
 
-def read_actions(db: Session, flag_ids: Collection[UUID]) -> dict[UUID, list[FlagAction]]:
-    """Return what people did with flags, by flag, the oldest first."""
-    statement = select(FlagAction).where(col(FlagAction.flag_id).in_(flag_ids))
+def read_actions(db: Session, which: ColumnElement[bool]) -> dict[UUID, list[FlagAction]]:
+    """Return what people did with flags, by flag, the oldest first; `which` is a condition on rows of `Flag`."""
+    statement = select(FlagAction).join(Flag, col(Flag.id) == col(FlagAction.flag_id)).where(which)
     by_flag: dict[UUID, list[FlagAction]] = {}
     for action in db.exec(statement.order_by(col(FlagAction.at), col(FlagAction.id))):
         by_flag.setdefault(action.flag_id, []).append(action)

@@ -1,0 +1,164 @@
+"""All patients in one therapist's care at a glance, in the order of need, in a constant number of queries.
+
+What takes many rows to count lies ready in `patient_summary`; what somebody waits for (help calls, alerts, flags,
+messages) is read as it stands now.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from telerehab.auth.access import Scope
+from telerehab.auth.key_ring import KeyRing
+from telerehab.auth.reader import Reader
+from telerehab.care.flags import FlagState, Rule, Severity, state_of
+from telerehab.care.triage import PatientNeeds, StandingFlag, Triaged, order_caseload
+from telerehab.db.alert_rows import is_open, is_standing_stop
+from telerehab.db.flag_rows import read_flag, read_marks
+from telerehab.db.repositories.flags import read_actions
+from telerehab.db.repositories.patients import is_visible_patient
+from telerehab.db.sealing import Identity, PatientSeal
+from telerehab.db.tables import Alert, Flag, HelpCall, Message, Patient, PatientSummary
+
+PATIENTS_MAX: Final = 1_000
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class CaseloadFlag:
+    """A flag that stands, and where."""
+
+    flag: Flag
+    state: FlagState
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class CaseloadPatient:
+    """One patient of the caseload."""
+
+    identity: Identity
+    triaged: Triaged
+    flags: Sequence[CaseloadFlag]
+    """Open and acknowledged ones, the gravest first."""
+    open_alert_count: int
+    help_call_id: UUID | None
+    unread_message_count: int
+    summary: PatientSummary | None
+    """None: nothing has been counted yet."""
+
+
+class CaseloadRepository:
+    """The caseload of one therapist."""
+
+    def __init__(self, db: Session, *, reader: Reader, now: datetime, key_ring: KeyRing) -> None:
+        self._db = db
+        self._reader = reader
+        self._now = now
+        self._key_ring = key_ring
+
+    def list(self) -> list[CaseloadPatient]:
+        """Return the patients in the reader's care, the greatest need first, at most `PATIENTS_MAX`."""
+        found = self._db.exec(
+            select(Patient, PatientSummary)
+            .outerjoin(PatientSummary, col(PatientSummary.patient_id) == col(Patient.id))
+            .where(self._is_in_caseload())
+            .limit(PATIENTS_MAX)
+        ).all()
+        patients = {patient.id: (patient, summary) for patient, summary in found}
+        identities = {
+            patient_id: PatientSeal(patient, self._key_ring).identity() for patient_id, (patient, _) in patients.items()
+        }
+        flags = self._flags()
+        alerts = self._alerts()
+        help_calls = self._help_calls()
+        messages = self._unread_messages()
+        ordered = order_caseload(
+            PatientNeeds(
+                patient_id=patient_id,
+                name=(identities[patient_id].name or "").casefold(),
+                help_calls_at=tuple(at for _, at in help_calls.get(patient_id, ())),
+                alerts_at=tuple(at for at, is_seen in alerts.get(patient_id, ()) if not is_seen),
+                seen_alerts_at=tuple(at for at, is_seen in alerts.get(patient_id, ()) if is_seen),
+                flags=tuple(
+                    StandingFlag(
+                        rule=Rule(each.flag.rule),
+                        severity=Severity(each.flag.severity),
+                        state=each.state,
+                        opened_at=each.flag.opened_at,
+                    )
+                    for each in flags.get(patient_id, ())
+                ),
+                unread_messages_at=tuple(messages.get(patient_id, ())),
+            )
+            for patient_id in patients
+        )
+        return [
+            CaseloadPatient(
+                identity=identities[triaged.patient_id],
+                triaged=triaged,
+                flags=flags.get(triaged.patient_id, []),
+                open_alert_count=Counter(is_seen for _, is_seen in alerts.get(triaged.patient_id, ()))[False],
+                help_call_id=next((call_id for call_id, _ in help_calls.get(triaged.patient_id, ())), None),
+                unread_message_count=len(messages.get(triaged.patient_id, ())),
+                summary=patients[triaged.patient_id][1],
+            )
+            for triaged in ordered
+        ]
+
+    def _is_in_caseload(self) -> sa.ColumnElement[bool]:
+        return is_visible_patient(self._reader, self._now, Scope.SEE_RESULTS) & col(Patient.ended_at).is_(None)
+
+    def _patient_ids(self) -> SelectOfScalar[UUID]:
+        """Return the query of the patients' ids: a list of hundreds would be sent with each query."""
+        return select(Patient.id).where(self._is_in_caseload())
+
+    def _flags(self) -> Mapping[UUID, Sequence[CaseloadFlag]]:
+        """Return the open and acknowledged flags by patient."""
+        statement = select(Flag).where(col(Flag.patient_id).in_(self._patient_ids()), col(Flag.ended_at).is_(None))
+        rows = self._db.exec(statement.order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))).all()
+        actions = read_actions(self._db, col(Flag.patient_id).in_(self._patient_ids()) & col(Flag.ended_at).is_(None))
+        standing: dict[UUID, list[CaseloadFlag]] = {}
+        for row in rows:
+            state = state_of(read_flag(row), read_marks(actions.get(row.id, ())))
+            if state in (FlagState.OPEN, FlagState.ACKNOWLEDGED):
+                standing.setdefault(row.patient_id, []).append(CaseloadFlag(flag=row, state=state))
+        return standing
+
+    def _alerts(self) -> Mapping[UUID, Sequence[tuple[datetime, bool]]]:
+        """Return when alerts were found that stand, and whether somebody has seen each, by patient."""
+        statement = sa.select(col(Alert.patient_id), col(Alert.found_at), ~is_open()).where(
+            col(Alert.patient_id).in_(self._patient_ids()), sa.or_(is_open(), is_standing_stop())
+        )
+        alerts: dict[UUID, list[tuple[datetime, bool]]] = {}
+        for patient_id, found_at, is_seen in self._db.execute(statement):
+            alerts.setdefault(patient_id, []).append((found_at, bool(is_seen)))
+        return alerts
+
+    def _help_calls(self) -> Mapping[UUID, Sequence[tuple[UUID, datetime]]]:
+        """Return the calls that are not closed, by patient, the oldest first."""
+        statement = sa.select(col(HelpCall.patient_id), col(HelpCall.id), col(HelpCall.called_at)).where(
+            col(HelpCall.patient_id).in_(self._patient_ids()), col(HelpCall.closed_at).is_(None)
+        )
+        calls: dict[UUID, list[tuple[UUID, datetime]]] = {}
+        for patient_id, call_id, called_at in self._db.execute(statement.order_by(col(HelpCall.called_at))):
+            calls.setdefault(patient_id, []).append((call_id, called_at))
+        return calls
+
+    def _unread_messages(self) -> Mapping[UUID, Sequence[datetime]]:
+        """Return when messages were sent to staff that nobody has read, by patient."""
+        statement = sa.select(col(Message.patient_id), col(Message.sent_at)).where(
+            col(Message.patient_id).in_(self._patient_ids()),
+            col(Message.account_id).is_(None),
+            col(Message.read_at).is_(None),
+            col(Message.retracted_at).is_(None),
+        )
+        messages: dict[UUID, list[datetime]] = {}
+        for patient_id, sent_at in self._db.execute(statement):
+            messages.setdefault(patient_id, []).append(sent_at)
+        return messages
