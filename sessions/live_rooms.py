@@ -39,6 +39,8 @@ class Participant:
     role: Role
     account_id: UUID | None = None
     patient_id: UUID | None = None
+    """Of a patient's seat; of a helper's, the patient whom the helper sits beside."""
+    helper_id: UUID | None = None
     state: ParticipantState = ParticipantState.INVITED
     admitted_at_us: int | None = None
     left_at_us: int | None = None
@@ -117,7 +119,7 @@ def may_see(viewer: Participant, publisher: Participant, options: RoomOptions) -
     """Tell whether a viewer may see and hear a publisher.
 
     A therapist sees all, everybody sees the therapist, a helper and the patient beside whom the seat is see each other;
-    patients see each other only where the live session says so.
+    patients see each other only where the live session says so, and a helper never sees another patient.
     """
     if viewer.id == publisher.id:
         return False
@@ -125,7 +127,7 @@ def may_see(viewer: Participant, publisher: Participant, options: RoomOptions) -
         return True
     if viewer.patient_id is not None and viewer.patient_id == publisher.patient_id:
         return True
-    return options.patients_see_each_other
+    return options.patients_see_each_other and viewer.role is publisher.role is Role.PATIENT
 
 
 class LiveRoom:
@@ -250,6 +252,25 @@ class LiveRoom:
         }
         self._happen("created", now, **data)
         self._changed.update(self._participants)
+
+    def add_helper(self, helper_id: UUID, patient_id: UUID, *, seat_id: UUID, now: Instant) -> UUID:
+        """Give a helper a seat beside a patient and return it; whoever has one there keeps it.
+
+        The seat comes behind all others, so that nobody's slots move.
+        """
+        for participant in self.participants:
+            if participant.helper_id == helper_id and participant.patient_id == patient_id:
+                return participant.id
+        if self.state not in RUNNING:
+            raise NotAllowedError(f"the live session is {self.state}")
+        if not any(p.role is Role.PATIENT and p.patient_id == patient_id for p in self.participants):
+            raise NotAllowedError("the patient has no seat here")
+        if len(self._participants) >= PARTICIPANTS_MAX:
+            raise NotAllowedError(f"a live session has at most {PARTICIPANTS_MAX} participants")
+        self._put(Participant(id=seat_id, role=Role.HELPER, patient_id=patient_id, helper_id=helper_id))
+        self._changed.add(seat_id)
+        self._happen("seat", now, participant=str(seat_id))
+        return seat_id
 
     def join(self, participant_id: UUID, *, connection: str, now: Instant) -> None:
         """Give the participant's seat to this socket; an older one finds out by its next heartbeat (`beat`)."""
@@ -412,14 +433,18 @@ class LiveRoom:
         """Yield the slots of a viewer with the source that belongs there."""
         for number, source in enumerate(self._sources_of(viewer)):
             visible = source.state in SEATED
-            heard = visible and (
-                source.role is not Role.THERAPIST or self.talk_to is None or self.talk_to in (viewer.id, source.id)
-            )
+            heard = visible and (source.role is not Role.THERAPIST or self._is_talked_to(viewer))
             for slot, allowed in ((f"audio-{number}", heard), (f"video-{number}", visible)):
                 chosen = self._chosen_sources.get((viewer.id, slot), source.id)
                 if chosen is not None and chosen != source.id:
                     allowed = self._participants[chosen].state in SEATED
                 yield slot, chosen if allowed else None
+
+    def _is_talked_to(self, viewer: Participant) -> bool:
+        """Tell whether a viewer hears the therapist: all do, or the one talked to and who sits beside."""
+        if self.talk_to is None or self.talk_to == viewer.id:
+            return True
+        return viewer.role is Role.HELPER and self.participant(self.talk_to).patient_id == viewer.patient_id
 
     def _sources_of(self, viewer: Participant) -> list[Participant]:
         """Return whom a viewer has in the slots, in the order of the slots."""
@@ -572,6 +597,7 @@ def _describe(participant: Participant) -> dict[str, object]:
         "role": participant.role.value,
         "account_id": _text(participant.account_id),
         "patient_id": _text(participant.patient_id),
+        "helper_id": _text(participant.helper_id),
         "state": participant.state.value,
         "link": participant.link.value,
         "publishes": {"audio": participant.publishes_audio, "video": participant.publishes_video},

@@ -62,7 +62,8 @@ def may_read_event(snapshot: Snapshot, viewer_id: str, *, kind: str, data: Mappi
     about = data.get("participant")
     if kind in _FOR_THE_THERAPIST_ONLY or not isinstance(about, str):
         return False
-    if kind == "text" and data.get("to") not in (None, viewer_id):
+    to = data.get("to")
+    if kind == "text" and to not in (None, viewer_id) and not _sits_beside(viewer, snapshot, to):
         return False
     return _may_read_about(snapshot, viewer_id, about)
 
@@ -83,19 +84,33 @@ def quality_for(snapshot: Snapshot, participant_id: str) -> Quality:
     return EQUAL if snapshot["focus"] is None else BESIDE
 
 
-def find_participant(snapshot: Snapshot, *, account_id: str | None, patient_id: str | None) -> str | None:
-    """Return the participant that an account, or a patient's tablet, is in a live session; None where there is none."""
+def find_participant(
+    snapshot: Snapshot, *, account_id: str | None, patient_id: str | None, helper_id: str | None = None
+) -> str | None:
+    """Return the participant that an account, a patient's tablet or a helper is; None where there is none."""
     people: Sequence[Mapping[str, Any]] = snapshot["participants"]
     for person in people:
         if account_id is not None and person["account_id"] == account_id:
             return str(person["id"])
         if patient_id is not None and person["role"] == Role.PATIENT and person["patient_id"] == patient_id:
             return str(person["id"])
+        if helper_id is not None and person["helper_id"] == helper_id:
+            return str(person["id"])
     return None
 
 
 def _find(snapshot: Snapshot, participant_id: str) -> Mapping[str, Any]:
     return next(person for person in snapshot["participants"] if person["id"] == participant_id)
+
+
+def _sits_beside(viewer: Mapping[str, Any], snapshot: Snapshot, participant_id: object) -> bool:
+    """Tell whether a viewer is a helper beside this patient."""
+    if viewer["role"] != Role.HELPER:
+        return False
+    return any(
+        person["id"] == participant_id and person["patient_id"] == viewer["patient_id"]
+        for person in snapshot["participants"]
+    )
 
 
 def _may_read_about(snapshot: Snapshot, viewer_id: str, participant_id: str) -> bool:

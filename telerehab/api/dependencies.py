@@ -158,9 +158,9 @@ def get_patients(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys)
     return PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
 
 
-def get_live_sessions(db: ReadingDb, reader: CurrentReader) -> LiveSessionRepository:
+def get_live_sessions(db: ReadingDb, reader: CurrentReader, now: Now) -> LiveSessionRepository:
     """Return the live sessions that the reader may see."""
-    return LiveSessionRepository(db, reader=reader)
+    return LiveSessionRepository(db, reader=reader, now=now)
 
 
 def get_training_sessions(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> TrainingSessionRepository:

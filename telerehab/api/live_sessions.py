@@ -1,6 +1,7 @@
 """Live sessions: media owns them, so a new one is asked of media; here they are shown."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from telerehab.api.dependencies import CurrentReader, LiveSessions, Parts
 from telerehab.api.models import Body, LiveSessionRead, LooseUuid, Title
 from telerehab.api.parts import WebParts
 from telerehab.auth.access import Scope
-from telerehab.auth.policies import THERAPIST, THERAPIST_OR_TABLET, declares
+from telerehab.auth.policies import CARE, THERAPIST, declares
 from telerehab.auth.reader import Reader
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading
@@ -42,21 +43,22 @@ async def create_live_session(body: LiveSessionBody, reader: CurrentReader, part
         patient_ids=patient_ids,
     )
     rows = await asyncio.to_thread(_read, parts, reader, live_session_id)
-    return _shown(rows)
+    return _shown(rows, rows.patient_ids)
 
 
 @router.get("", response_model=list[LiveSessionRead])
-@declares(THERAPIST_OR_TABLET)
+@declares(CARE)
 def list_live_sessions(live_sessions: LiveSessions) -> object:
     """List the live sessions in which the reader has a seat, the newest first."""
-    return [_shown(rows) for rows in live_sessions.list()]
+    return [_shown(rows, live_sessions.known_patient_ids(rows)) for rows in live_sessions.list()]
 
 
 @router.get("/{live_session_id}", response_model=LiveSessionRead)
-@declares(THERAPIST_OR_TABLET)
+@declares(CARE)
 def get_live_session(live_session_id: UUID, live_sessions: LiveSessions) -> object:
     """Show one live session."""
-    return _shown(live_sessions.get(live_session_id))
+    rows = live_sessions.get(live_session_id)
+    return _shown(rows, live_sessions.known_patient_ids(rows))
 
 
 def _require_patients(parts: WebParts, reader: Reader, patient_ids: list[UUID]) -> None:
@@ -70,10 +72,10 @@ def _require_patients(parts: WebParts, reader: Reader, patient_ids: list[UUID]) 
 def _read(parts: WebParts, reader: Reader, live_session_id: UUID) -> LiveSessionRows:
     """Return a live session."""
     with reading(parts.database.main) as db:
-        return LiveSessionRepository(db, reader=reader).get(live_session_id)
+        return LiveSessionRepository(db, reader=reader, now=utc_now(parts.clock)).get(live_session_id)
 
 
-def _shown(rows: LiveSessionRows) -> LiveSessionRead:
+def _shown(rows: LiveSessionRows, patient_ids: Sequence[UUID]) -> LiveSessionRead:
     """Return what a page gets of a live session."""
     live_session = rows.live_session
     return LiveSessionRead(
@@ -81,7 +83,7 @@ def _shown(rows: LiveSessionRows) -> LiveSessionRead:
         title=live_session.title,
         state=live_session.state,
         therapist_account_id=live_session.therapist_account_id,
-        patient_ids=rows.patient_ids,
+        patient_ids=list(patient_ids),
         opened_at=live_session.opened_at,
         ended_at=live_session.ended_at,
         version=live_session.version,

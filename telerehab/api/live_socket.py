@@ -13,9 +13,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from sessions import messages
 from sessions.errors import MessageError
 from sessions.participant import SOCKET_KEPT_S
-from telerehab.api.dependencies import CurrentReader, Token
+from telerehab.api.dependencies import CurrentReader
 from telerehab.api.parts import parts_of
-from telerehab.auth.policies import THERAPIST_OR_TABLET, declares
+from telerehab.auth.policies import CARE, declares
 from telerehab.clock import Clock
 from telerehab.errors import MediaUnavailableError, NotFoundError
 from telerehab.live.fanout import Connection, LiveFanout
@@ -46,12 +46,12 @@ def fanout_of(websocket: WebSocket) -> LiveFanout:
 
 
 @router.websocket("/ws")
-@declares(THERAPIST_OR_TABLET)
-async def serve_socket(websocket: WebSocket, reader: CurrentReader, token: Token) -> None:
+@declares(CARE)
+async def serve_socket(websocket: WebSocket, reader: CurrentReader) -> None:
     """Serve one page until it goes, falls silent, is replaced or revoked."""
     parts, fanout = parts_of(websocket), fanout_of(websocket)
     await websocket.accept()
-    connection = fanout.connect(reader, token or "")
+    connection = fanout.connect(reader)
     commands: asyncio.Queue[messages.ChannelMessage] = asyncio.Queue(COMMANDS_WAITING_MAX)
     sending = asyncio.create_task(connection.outbox.run(websocket))
     receiving = asyncio.create_task(_receive(websocket, connection, commands, parts.clock))

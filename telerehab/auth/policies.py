@@ -111,13 +111,21 @@ def scope_of(endpoint: object) -> Scope | None:
     return scope if isinstance(scope, Scope) else None
 
 
-def may_see_live_session(reader: Reader, live_session: LiveSession, patient_ids: Collection[UUID]) -> bool:
-    """Return whether the reader may see a live session: its therapist, and the tablets of its patients.
+def may_see_live_session(
+    reader: Reader,
+    live_session: LiveSession,
+    patient_ids: Collection[UUID],
+    *,
+    joins: Collection[UUID] = (),
+) -> bool:
+    """Return whether the reader may see a live session: its therapist, its patients' tablets, and their helpers.
 
-    `patient_ids` are the patients with a seat in it.
+    `patient_ids` are the patients with a seat in it, `joins` those beside whom a helper may sit now.
     """
     if reader.organisation_id != live_session.organisation_id:
         return False
     if reader.role == "tablet":
         return reader.patient_id in patient_ids
+    if reader.role == "helper":
+        return not set(joins).isdisjoint(patient_ids)
     return reader.role == "therapist" and reader.account_id == live_session.therapist_account_id

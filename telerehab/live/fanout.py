@@ -26,12 +26,12 @@ from sessions.feature_hub import FeatureHub, Value
 from sessions.live_rooms import RoomEvent
 from sessions.live_session import RUNNING, LiveSessionState
 from sessions.live_view import Quality, find_participant, may_read_event, quality_for, view_for
-from sessions.participant import LINK_LOST_S, SEATED
+from sessions.participant import LINK_LOST_S, SEATED, Role
 from telerehab.auth.key_ring import KeyRing
-from telerehab.auth.login_rows import resolve_login
+from telerehab.auth.login_rows import find_ended, keep_alive
 from telerehab.auth.reader import Reader
 from telerehab.clock import Clock, from_us, utc_now
-from telerehab.db.engine import Database, reading
+from telerehab.db.engine import Database, reading, writing
 from telerehab.errors import MediaUnavailableError, NotFoundError
 from telerehab.live.directory import Directory, read_directory
 from telerehab.live.media_client import MediaClient, MediaRefusedError
@@ -48,6 +48,8 @@ HEARTBEAT_INTERVAL_S: Final = 0.5
 HEARTBEAT_DEADLINE_S: Final = 1.5
 ACCESS_INTERVAL_S: Final = 2.0
 ACCESS_INTERVAL_MIN_S: Final = 0.1
+KEEP_ALIVE_INTERVAL_NS: Final = 60_000_000_000
+"""How often it is written down that logins take part in training. [ns]"""
 BROKER_TEND_S: Final = 0.25
 REPLAY_MAX: Final = 500
 """Events sent again at one request; the page asks for the rest."""
@@ -64,12 +66,13 @@ class Connection:
     """One accepted WebSocket."""
 
     reader: Reader
-    token: str
     outbox: Outbox
     id: str = field(default_factory=lambda: uuid4().hex)
     joined: dict[UUID, UUID] = field(default_factory=dict)
     """By live session: the participant that this socket is there."""
     round_trip_ms: float | None = None
+    kept_alive_ns: int | None = None
+    """When it was last written down that this login takes part in training."""
     quality: dict[UUID, Quality] = field(default_factory=dict)
 
 
@@ -156,9 +159,9 @@ class LiveFanout:
 
     # --- what the route calls ---
 
-    def connect(self, reader: Reader, token: str) -> Connection:
+    def connect(self, reader: Reader) -> Connection:
         """Take up a socket; an older one of the same login is replaced."""
-        connection = Connection(reader=reader, token=token, outbox=Outbox(self.hub, clock=self._clock))
+        connection = Connection(reader=reader, outbox=Outbox(self.hub, clock=self._clock))
         older = self._connections.get(reader.login_id)
         self._connections[reader.login_id] = connection
         if older is not None:
@@ -229,11 +232,14 @@ class LiveFanout:
             if error.code == "unknown_live_session":
                 raise NotFoundError("no such live session") from error
             raise
-        found = find_participant(
-            result["state"],
-            account_id=None if reader.account_id is None else str(reader.account_id),
-            patient_id=None if reader.patient_id is None else str(reader.patient_id),
-        )
+        if reader.role == "helper":
+            found = await self._seat_helper(live_session, result["state"], reader)
+        else:
+            found = find_participant(
+                result["state"],
+                account_id=None if reader.account_id is None else str(reader.account_id),
+                patient_id=None if reader.patient_id is None else str(reader.patient_id),
+            )
         if found is None:
             raise NotFoundError("no such live session")
         participant = UUID(found)
@@ -258,6 +264,20 @@ class LiveFanout:
             "media_epoch": channel.media_epoch,
             "event_sequence": channel.snapshot["event_sequence"],
         }
+
+    async def _seat_helper(self, live_session: UUID, snapshot: Mapping[str, Any], helper: Reader) -> str | None:
+        """Return the helper's seat beside a patient whom the helper may join now; one is made where there is none."""
+        await self._read_access()
+        beside = [
+            UUID(person["patient_id"])
+            for person in snapshot["participants"]
+            if person["role"] == Role.PATIENT and self._directory.may_join(helper, UUID(person["patient_id"]))
+        ]
+        if not beside:
+            return None
+        command = {"type": "add_helper", "helper_id": str(helper.helper_id), "patient_id": str(beside[0])}
+        result = await self._media.command(live_session, None, command)
+        return str(result["participant"])
 
     async def _rejoin(self, connection: Connection, live_session: UUID, participant: UUID) -> None:
         """Take the seat again for a socket that has it, as far as this process knows."""
@@ -362,8 +382,8 @@ class LiveFanout:
         return view
 
     def _describe_participant(self, participant: Mapping[str, Any], live_session: UUID) -> dict[str, Any]:
-        patient_id, account_id = participant["patient_id"], participant["account_id"]
-        person = UUID(account_id or patient_id)
+        patient_id = participant["patient_id"]
+        person = UUID(participant["helper_id"] or participant["account_id"] or patient_id)
         training = None
         if participant["role"] == "patient" and patient_id is not None:
             training = self._directory.training_of(UUID(patient_id), live_session)
@@ -583,16 +603,16 @@ class LiveFanout:
             UUID(identifier)
             for channel in self._channels.values()
             for participant in channel.snapshot["participants"]
-            for identifier in (participant["account_id"], participant["patient_id"])
+            for identifier in (participant["account_id"], participant["patient_id"], participant["helper_id"])
             if identifier is not None
         }
-        accounts = {c.reader.account_id for c in self._connections.values() if c.reader.account_id is not None}
+        readers = [connection.reader for connection in self._connections.values()]
         try:
             self._directory = await asyncio.to_thread(
                 read_directory,
                 self._database,
                 key_ring=self._key_ring,
-                accounts=accounts,
+                readers=readers,
                 named=named,
                 now=utc_now(self._clock),
             )
@@ -602,21 +622,48 @@ class LiveFanout:
         for connection in self._connections.values():
             if connection.outbox.close_code is None:
                 connection.outbox.screen.show(self._directory.visible_trainings(connection.reader))
+                if connection.reader.role == "helper":
+                    self._check_helper(connection)
+
+    def _check_helper(self, connection: Connection) -> None:
+        """Take the seats from a helper that no patient's consent holds any more, and the media with them."""
+        for live_session, participant in tuple(connection.joined.items()):
+            channel = self._channels.get(live_session)
+            seats = () if channel is None else channel.snapshot["participants"]
+            patients = [UUID(seat["patient_id"]) for seat in seats if seat["id"] == str(participant)]
+            if all(self._directory.may_join(connection.reader, patient) for patient in patients):
+                continue
+            self._forget_member(connection, live_session)
+            leave = {"type": "leave", "connection": connection.id}
+            self._spawn(self._command_quietly(live_session, participant, leave))
+            connection.outbox.say(messages.make_bye("revoked", live_session=live_session))
 
     async def _check_logins(self) -> None:
-        """Close the sockets of logins that have ended."""
-        tokens = {login_id: connection.token for login_id, connection in self._connections.items()}
+        """Close the sockets of logins that have ended; those that take part in training do not end meanwhile."""
+        login_ids = tuple(self._connections)
+        now_ns = self._clock.monotonic_ns()
+        training = [
+            connection
+            for connection in self._connections.values()
+            if (connection.joined or self._directory.trains(connection.reader))
+            and (connection.kept_alive_ns is None or now_ns - connection.kept_alive_ns >= KEEP_ALIVE_INTERVAL_NS)
+        ]
 
-        def find_ended() -> list[UUID]:
+        def look() -> list[UUID]:
             now = utc_now(self._clock)
+            if training:
+                with writing(self._database.main, owner=ROLE) as db:
+                    keep_alive(db, [connection.reader.login_id for connection in training], now)
             with reading(self._database.main) as db:
-                return [login_id for login_id, token in tokens.items() if resolve_login(db, token, now) is None]
+                return find_ended(db, login_ids, now)
 
         try:
-            ended = await asyncio.to_thread(find_ended)
+            ended = await asyncio.to_thread(look)
         except SQLAlchemyError as error:
             log.warning("logins could not be read: %s", type(error).__name__)
             return
+        for connection in training:
+            connection.kept_alive_ns = now_ns
         for login_id in ended:
             self._revoke(login_id)
 

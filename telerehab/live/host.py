@@ -222,6 +222,9 @@ class LiveHost:
                 return {"version": room.version, "media_epoch": self.epoch, "state": room.snapshot()}
             case protocol.Heartbeat(beats=beats, version=version):
                 return self._beat(room, beats, version, now)
+            case protocol.AddHelper(helper_id=helper_id, patient_id=patient_id):
+                seat_id = room.add_helper(helper_id, patient_id, seat_id=uuid4(), now=now)
+                return {"participant": str(seat_id)}
         me = request.participant
         if me is None:
             raise UnknownParticipantError("the command names no participant")

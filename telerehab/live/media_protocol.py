@@ -55,6 +55,14 @@ class Join(_Strict):
     connection: Connection
 
 
+class AddHelper(_Strict):
+    """Give a helper a seat beside a patient; the same helper again gets the same seat."""
+
+    type: Literal["add_helper"]
+    helper_id: UUID
+    patient_id: UUID
+
+
 class Drop(_Strict):
     """The socket is gone without a word."""
 
@@ -176,6 +184,7 @@ Command = Annotated[
     Create
     | State
     | Join
+    | AddHelper
     | Drop
     | Leave
     | Publish

@@ -23,7 +23,7 @@ from telerehab.db import tables
 from telerehab.db.engine import Database, reading, writing
 
 OWNER: Final = "media"
-_REMEMBERED_KINDS: Final = ("created", "focus", "talk_to", "help", "pause")
+_REMEMBERED_KINDS: Final = ("created", "seat", "focus", "talk_to", "help", "pause")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,6 +203,7 @@ def _write_record(db: Session, record: RoomRecord) -> None:
                 role=participant.role.value,
                 account_id=participant.account_id,
                 patient_id=participant.patient_id,
+                helper_id=participant.helper_id,
                 state=participant.state.value,
                 admitted_at=None if participant.admitted_at_us is None else from_us(participant.admitted_at_us),
                 left_at=None if participant.left_at_us is None else from_us(participant.left_at_us),
@@ -230,7 +231,8 @@ def _restore(
 ) -> LiveRoom:
     """Make the live session from its rows; what no row holds is in its events."""
     created = next((event.data for event in events if event.kind == "created"), {})
-    order = {participant_id: number for number, participant_id in enumerate(created.get("participants", ()))}
+    added = [event.data["participant"] for event in events if event.kind == "seat"]
+    order = {seat: number for number, seat in enumerate([*created.get("participants", ()), *added])}
     help_since_us, paused_since_us = _read_since_us(events, "help"), _read_since_us(events, "pause")
     participants = [
         Participant(
@@ -238,6 +240,7 @@ def _restore(
             role=Role(person.role),
             account_id=person.account_id,
             patient_id=person.patient_id,
+            helper_id=person.helper_id,
             state=ParticipantState(person.state),
             admitted_at_us=None if person.admitted_at is None else to_us(person.admitted_at),
             left_at_us=None if person.left_at is None else to_us(person.left_at),

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from telerehab.auth.policies import may_see_live_session
 from telerehab.auth.reader import Reader
-from telerehab.db.tables import LiveSession, Participant
+from telerehab.db.repositories.patients import grant_in_force
+from telerehab.db.tables import HelperGrant, LiveSession, Participant
 from telerehab.errors import NotFoundError
 
 LIST_MAX = 100
@@ -31,16 +33,19 @@ class LiveSessionRows:
 class LiveSessionRepository:
     """The live sessions of one reader."""
 
-    def __init__(self, db: Session, *, reader: Reader) -> None:
+    def __init__(self, db: Session, *, reader: Reader, now: datetime) -> None:
         self._db = db
         self._reader = reader
+        self._now = now
+        self._joined: frozenset[UUID] | None = None
 
     def list(self) -> list[LiveSessionRows]:
         """Return the reader's live sessions, the newest first, at most `LIST_MAX`."""
         statement = select(LiveSession).where(col(LiveSession.organisation_id) == self._reader.organisation_id)
-        if self._reader.role == "tablet":
+        if self._reader.role in ("tablet", "helper"):
+            patients = {self._reader.patient_id} if self._reader.role == "tablet" else self._joins()
             seats = select(Participant.live_session_id).where(
-                col(Participant.patient_id) == self._reader.patient_id, col(Participant.role) == "patient"
+                col(Participant.patient_id).in_(patients), col(Participant.role) == "patient"
             )
             statement = statement.where(col(LiveSession.id).in_(seats))
         else:
@@ -81,4 +86,24 @@ class LiveSessionRepository:
 
     def _may_see(self, rows: LiveSessionRows) -> bool:
         """Return whether the policy lets the reader see these rows."""
-        return may_see_live_session(self._reader, rows.live_session, rows.patient_ids)
+        return may_see_live_session(self._reader, rows.live_session, rows.patient_ids, joins=self._joins())
+
+    def known_patient_ids(self, rows: LiveSessionRows) -> Sequence[UUID]:
+        """Return the patients of a live session whom the reader may know of; only its therapist knows them all."""
+        if self._reader.role == "therapist":
+            return rows.patient_ids
+        known = {self._reader.patient_id} if self._reader.role == "tablet" else self._joins()
+        return [patient_id for patient_id in rows.patient_ids if patient_id in known]
+
+    def _joins(self) -> frozenset[UUID]:
+        """Return the patients beside whom a helper may sit now, read once."""
+        if self._joined is None:
+            self._joined = frozenset()
+            if self._reader.helper_id is not None:
+                grants = self._db.exec(
+                    select(HelperGrant).where(
+                        col(HelperGrant.helper_id) == self._reader.helper_id, grant_in_force(self._now)
+                    )
+                )
+                self._joined = frozenset(grant.patient_id for grant in grants if "join" in grant.scopes)
+        return self._joined

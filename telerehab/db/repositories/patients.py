@@ -103,7 +103,7 @@ def _standing_statement(reader: Reader, patient_id: UUID, now: datetime) -> Any:
         grant = (
             (col(HelperGrant.patient_id) == col(Patient.id))
             & (col(HelperGrant.helper_id) == reader.helper_id)
-            & _grant_in_force(now)
+            & grant_in_force(now)
         )
         return (
             expression.select(Patient, col(HelperGrant.scopes), col(HelperGrant.id))
@@ -171,11 +171,12 @@ def _has_grant(reader: Reader, now: datetime, scope: Scope) -> ColumnElement[boo
     return exists().where(
         col(HelperGrant.patient_id) == col(Patient.id),
         col(HelperGrant.helper_id) == reader.helper_id,
-        _grant_in_force(now),
+        grant_in_force(now),
     )
 
 
-def _grant_in_force(now: datetime) -> ColumnElement[bool]:
+def grant_in_force(now: datetime) -> ColumnElement[bool]:
+    """Return whether a row of `HelperGrant` holds now."""
     return (
         (col(HelperGrant.starts_at) <= now)
         & (col(HelperGrant.ends_at) > now)

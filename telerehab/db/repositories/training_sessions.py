@@ -58,7 +58,7 @@ class TrainingSessionRepository:
         self._reader = reader
         self._now = now
         self._patients = PatientRepository(db, reader=reader, now=now, key_ring=key_ring)
-        self._live_sessions = LiveSessionRepository(db, reader=reader)
+        self._live_sessions = LiveSessionRepository(db, reader=reader, now=now)
 
     def get(self, training_session_id: UUID, *scopes: Scope) -> TrainingSession:
         """Return one training session, for whoever has one of the scopes; without any: who may see results.

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -155,13 +156,16 @@ async def test_a_page_that_does_not_read_slows_no_other(tmp_path: Path, template
 # --- who may look, as values ---
 
 
-def reader(role: ReaderRole, *, account: UUID | None = None, patient: UUID | None = None) -> Reader:
+def reader(
+    role: ReaderRole, *, account: UUID | None = None, patient: UUID | None = None, helper: UUID | None = None
+) -> Reader:
     return Reader(
         login_id=UUID(int=90),
         role=role,
         organisation_id=UUID(int=91),
         account_id=account,
         tablet_id=None if patient is None else UUID(int=92),
+        helper_id=helper,
         patient_id=patient,
     )
 
@@ -169,6 +173,7 @@ def reader(role: ReaderRole, *, account: UUID | None = None, patient: UUID | Non
 def training(number: int, *, patient: UUID, live_session: UUID | None = None, opened_s: int = 0) -> OpenTraining:
     return OpenTraining(
         id=UUID(int=number),
+        organisation_id=UUID(int=91),
         patient_id=patient,
         live_session_id=live_session,
         opened_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=opened_s),
@@ -186,6 +191,10 @@ def test_care_or_leading_the_live_session_shows_values_and_an_administrator_sees
         trainings=(training(1, patient=anna), training(2, patient=bent, live_session=group)),
         patients_of={mette: frozenset({anna})},
         live_sessions_of={karl: frozenset({group})},
+        looked_at_by={UUID(int=60): frozenset({bent})},
+        granted_to={
+            UUID(int=61): {anna: frozenset({"see_results"}), bent: frozenset({"join", "see_plan", "train_for"})}
+        },
     )
     seen = {
         "in care": directory.visible_trainings(reader("therapist", account=mette)),
@@ -193,6 +202,11 @@ def test_care_or_leading_the_live_session_shows_values_and_an_administrator_sees
         "neither": directory.visible_trainings(reader("therapist", account=UUID(int=77))),
         "administrator": directory.visible_trainings(reader("admin", account=mette)),
         "tablet": directory.visible_trainings(reader("tablet", patient=bent)),
+        "broken glass": directory.visible_trainings(reader("therapist", account=UUID(int=60))),
+        "helper": directory.visible_trainings(reader("helper", helper=UUID(int=61))),
+        "other organisation": directory.visible_trainings(
+            replace(reader("therapist", account=mette), organisation_id=UUID(int=99))
+        ),
     }
     assert seen == {
         "in care": {UUID(int=1)},
@@ -200,6 +214,9 @@ def test_care_or_leading_the_live_session_shows_values_and_an_administrator_sees
         "neither": set(),
         "administrator": set(),
         "tablet": {UUID(int=2)},
+        "broken glass": {UUID(int=2)},
+        "helper": {UUID(int=1)},
+        "other organisation": set(),
     }
 
 
