@@ -58,6 +58,7 @@ class Movement:
     completeness: int = 99
     age_ms: int = 120
     flags: int = 0
+    heart_rate: int = 84
     angle_deg: float | None = None
     """None: it swings between 90° and 8°."""
 
@@ -74,7 +75,7 @@ def live_frame(movements: dict[str, Movement], *, tick: int) -> bytes:
         ]
         frame += UUID(training).bytes
         frame += struct.pack("<HBBH", movement.age_ms, movement.phase, movement.reason, movement.repetitions)
-        frame += struct.pack("<BBHBB", movement.trust, movement.completeness, 812, 84, movement.flags)
+        frame += struct.pack("<BBHBB", movement.trust, movement.completeness, 812, movement.heart_rate, movement.flags)
         frame += struct.pack("<10h", *(round(100 * angle) for angle in angles))
         frame += struct.pack("<2h", 0, 1500)
     return frame

@@ -8,15 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from telerehab.texts import texts_in
 from tests.web.fake_clinic import FakeClinic, patient_of
 
 EXERCISES = Path(__file__).parents[2] / "telerehab" / "care" / "data" / "exercises"
-DANISH = {
-    "sit_to_stand": ("Rejs dig fra stol", "Sit to stand"),
-    "knee_extension_seated": ("Knæstræk på stol", "Seated knee extension"),
-    "heel_slide": ("Hælen ind mod sædet", "Heel slide"),
-    "trunk_rotation_seated": ("Drej kroppen på stol", "Seated trunk rotation"),
-}
 NOT_STOPPED: dict[str, Any] = {
     "is_stopped": False,
     "cause": None,
@@ -45,7 +40,7 @@ NOW = datetime.now(UTC)
 def planned(index: int, code: str, *, side: str, sets: int, repetitions: int, done: int = 0) -> dict[str, Any]:
     """Return one exercise of today, with the library's own words and figure."""
     content = json.loads((EXERCISES / f"{code}.v1.json").read_text(encoding="utf-8"))["content"]
-    danish, english = DANISH[code]
+    danish, english = (texts_in(language)[f"exercise.{code}"] for language in ("da", "en"))
     return {
         "index": index,
         "code": code,

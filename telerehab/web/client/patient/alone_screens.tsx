@@ -96,11 +96,13 @@ function CheckScreen({ face, state }: { face: PatientFace; state: Alone }) {
   return (
     <main class="message page-screen">
       <Heading title={t("patient.check.title")} />
-      <ul class="checks" role="status">
-        <Check isGood={isOnline} text={t(isOnline ? "patient.check.online" : "patient.check.offline")} />
-        <Check isGood={heard} text={t(heard ? "patient.check.sound" : "patient.check.sound.try")} />
-        <Check isGood={sensor === "seen"} text={t(`patient.check.sensor.${sensor}`)} />
-      </ul>
+      <div role="status">
+        <ul class="checks">
+          <Check isGood={isOnline} text={t(isOnline ? "patient.check.online" : "patient.check.offline")} />
+          <Check isGood={heard} text={t(heard ? "patient.check.sound" : "patient.check.sound.try")} />
+          <Check isGood={sensor === "seen"} text={t(`patient.check.sensor.${sensor}`)} />
+        </ul>
+      </div>
       <div class="choices">
         <ToneButton onPlayed={() => setHeard(true)} />
         {sensor !== "seen" && sensor !== "none" && (

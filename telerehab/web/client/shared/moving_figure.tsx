@@ -33,13 +33,13 @@ function Stills({ figure, label }: { figure: Figure; label: string }) {
   return (
     <div class="still-figures" role="img" aria-label={label} data-motion="still">
       {stillPoses(figure).map((pose, index) => (
-        <svg class="moving-figure" viewBox={VIEW} aria-hidden="true" focusable="false">
-          <Props figure={figure} />
-          <Body figure={figure} pose={pose} />
-          <text x="0.01" y="0.12">
-            {index + 1}
-          </text>
-        </svg>
+        <div class="still-figure">
+          <span aria-hidden="true">{index + 1}</span>
+          <svg class="moving-figure" viewBox={VIEW} aria-hidden="true" focusable="false">
+            <Props figure={figure} />
+            <Body figure={figure} pose={pose} />
+          </svg>
+        </div>
       ))}
     </div>
   );
