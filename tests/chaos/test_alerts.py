@@ -15,7 +15,7 @@ from telerehab.clock import SystemClock, utc_now
 from telerehab.db.alert_rows import is_open
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import Account, Alert, PlanVersion
-from tests.chaos.world import Home, World, wait_until
+from tests.chaos.world import SPARE_DEVICE, Home, World, wait_until
 from tests.telerehab.intake.straps import Strap
 
 pytestmark = pytest.mark.chaos
@@ -49,11 +49,11 @@ def limit_heart_rate(world: World, home: Home) -> None:
         )
 
 
-class Patient:
+class Wearer:
     """A strap that a test plays itself."""
 
-    def __init__(self, world: World, home: Home) -> None:
-        self._strap = Strap(name=home.devices[-1])
+    def __init__(self, world: World, device: str) -> None:
+        self._strap = Strap(name=device)
         self._world = world
 
     def send(self, values: list[int]) -> None:
@@ -61,8 +61,12 @@ class Patient:
         with connected(self._world, self._strap.name, self._world.passwords[self._strap.name]) as client:
             stored_before = self._world.stored_block_count()
             raw = self._strap.raw(values, at_us=0)
-            assert client.publish(raw.topic, raw.payload)
-            wait_until(lambda: self._world.stored_block_count() > stored_before, timeout_s=5)
+
+            def is_stored() -> bool:  # sent again until it is, as a device does
+                assert client.publish(raw.topic, raw.payload)
+                return self._world.stored_block_count() > stored_before
+
+            wait_until(is_stored, timeout_s=15, every_s=0.25)
 
 
 @contextmanager
@@ -117,7 +121,7 @@ def open_ids(world: World) -> list[str]:
 def test_H14_killed_after_it_saw_and_before_it_wrote_intake_finds_the_alert_again(world: World) -> None:
     world.start_role("broker")
     world.start_role("ingest")
-    patient = Patient(world, world.homes[0])
+    patient = Wearer(world, world.homes[0].devices[-1])
     with writing(world.database.main, owner="web"):  # nobody else can write the main database meanwhile
         patient.send(TOO_HIGH)
         world.kill("ingest")
@@ -139,7 +143,7 @@ def test_H14_killed_after_it_saw_and_before_it_wrote_intake_finds_the_alert_agai
 def test_H14_killed_after_it_wrote_and_before_it_told_intake_tells_at_the_next_start(world: World) -> None:
     world.start_role("broker")
     world.start_role("ingest")
-    patient = Patient(world, world.homes[0])
+    patient = Wearer(world, world.homes[0].devices[-1])
     with writing(world.database.main, owner="web"):
         patient.send(TOO_HIGH)
         world.kill("broker")
@@ -154,3 +158,18 @@ def test_H14_killed_after_it_wrote_and_before_it_told_intake_tells_at_the_next_s
         assert open_ids(world) == [written]
         assert set(screen.heard()) == {written}
     assert len(alerts(world)) == 1
+
+
+def test_H6_screens_hear_of_an_alert_within_two_seconds_of_the_value_that_makes_it(world: World) -> None:
+    world.start_role("broker")
+    world.start_role("ingest")
+    patient = Wearer(world, world.homes[0].devices[-1])
+    Wearer(world, SPARE_DEVICE).send([110])  # from here on the way is open
+    with listening(world) as screen:
+        assert screen.heard() == []
+        sent_s = time.monotonic()
+        patient.send(TOO_HIGH)
+        wait_until(screen.heard, timeout_s=10, every_s=0.02)
+        late_s = time.monotonic() - sent_s
+    assert open_ids(world) == screen.heard()
+    assert late_s < 2
