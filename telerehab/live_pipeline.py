@@ -211,8 +211,9 @@ class LivePipeline:
             for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
                 self.slots.note_heart_rate(device, heart_rate, at_us=at_us)
         if batch.schema in GUARDED_SCHEMAS:
-            for device, rows, at_us in zip(devices, batch.rows, batch.received_us.tolist(), strict=True):
-                self.guard.note_rows(device, batch.schema, rows, last_us=at_us)
+            blocks = zip(devices, batch.headers, batch.rows, batch.received_us.tolist(), strict=True)
+            for device, header, rows, at_us in blocks:
+                self.guard.note_block(device, header, batch.schema, rows, received_us=at_us)
 
     def _note_idle(self, devices: Sequence[str], samples: NDArray[np.int16], received_us: Sequence[int]) -> None:
         """Look whether somebody moves with sensors whose patient trains nothing."""

@@ -1,7 +1,7 @@
 """Watches the limits of all training sessions on the live stream; the rules are `telerehab.care.safety`.
 
 What is found leaves with the next step, to be committed and then announced. Values count at the moment at which they
-were taken as seen from here: a block's arrival, less what its rows lie before its last one.
+were taken (`taken_at`), so that those that a stalled link brings together are not one moment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,13 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
 from numpy.typing import NDArray
 
 from devices.wire import EventCode, Schema
 from telerehab.care.safety import Limits, Observation, SafetyEvent, Watch, confirm, step
 from telerehab.intake.places import Places
+from telerehab.intake.taken_at import TakenAt
 
 GUARDED_SCHEMAS: Final = frozenset({Schema.HEART, Schema.SPO2, Schema.EVENTS})
 LOOK_INTERVAL_US: Final = 1_000_000
@@ -52,6 +54,7 @@ class Guard:
     def __init__(self) -> None:
         self._guarded: dict[UUID, _Guarded] = {}
         self._worn_by: dict[str, _Guarded] = {}
+        self._taken_at = TakenAt()
         self._heard: set[str] = set()
         self._found: list[FoundEvent] = []
         self._look_us = 0
@@ -77,10 +80,19 @@ class Guard:
                 guarded.streams = known.streams
             self._guarded[training.id] = guarded
             self._worn_by.update(dict.fromkeys(training.worn | training.devices, guarded))
+        self._taken_at.forget_others(frozenset(self._worn_by))
 
     def note_heard(self, devices: Iterable[str]) -> None:
         """Note that something arrived of these devices."""
         self._heard.update(devices)
+
+    def note_block(self, device: str, header: np.void, schema: Schema, rows: NDArray[Any], *, received_us: int) -> None:
+        """Judge one block of `GUARDED_SCHEMAS` that came as live data; HEADER_DTYPE, shape (n_rows,). [µs]"""
+        if device in self._worn_by and rows.size:
+            device_us = int(header["t0_us"]) + int(rows["delta_us"][-1])
+            boot = int(header["boot"])
+            last_us = self._taken_at.of_live(device, boot=boot, device_us=device_us, received_us=received_us)
+            self.note_rows(device, schema, rows, last_us=last_us)
 
     def note_rows(self, device: str, schema: Schema, rows: NDArray[Any], *, last_us: int) -> None:
         """Judge the rows of one block of `GUARDED_SCHEMAS`.

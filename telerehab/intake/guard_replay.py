@@ -17,6 +17,7 @@ from telerehab.db.tables import Block
 from telerehab.intake.guard import GUARDED_SCHEMAS, Guard
 from telerehab.intake.hot_reads import table_of
 from telerehab.intake.places import Training
+from telerehab.intake.taken_at import TakenAt
 
 LOOK_BACK_US: Final = 600_000_000
 BLOCKS_MAX: Final = 10_000  # per training session, the newest
@@ -85,23 +86,11 @@ def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[
 
 
 def _in_order(frames: Sequence[_Frame]) -> list[_Stored]:
-    """Return blocks in the order of their time: live ones when they came, backfilled ones between them.
-
-    How far two clocks are apart is what the quickest block says; backfilled ones came late.
-    """
-    apart_us: dict[tuple[str, int], int] = {}
-    for frame in frames:
-        key, its_apart_us = (frame.device, frame.boot), frame.received_us - frame.end_device_us
-        apart_us[key] = min(apart_us.get(key, its_apart_us), its_apart_us)
-    stored = [
-        _Stored(
-            last_us=frame.end_device_us + apart_us[frame.device, frame.boot]
-            if frame.is_backfill
-            else frame.received_us,
-            device=frame.device,
-            schema=frame.schema,
-            rows=frame.rows,
-        )
-        for frame in frames
-    ]
+    """Return blocks in the order in which their values were taken."""
+    taken_at = TakenAt()
+    stored = []
+    for frame in sorted(frames, key=lambda each: (each.is_backfill, each.received_us, each.end_device_us)):
+        find = taken_at.of_backfill if frame.is_backfill else taken_at.of_live
+        last_us = find(frame.device, boot=frame.boot, device_us=frame.end_device_us, received_us=frame.received_us)
+        stored.append(_Stored(last_us=last_us, device=frame.device, schema=frame.schema, rows=frame.rows))
     return sorted(stored, key=lambda block: block.last_us)
