@@ -31,7 +31,7 @@ ENTRY_DTYPE: Final = np.dtype(
         ("age_ms", "<u2"),  # at sending, since capture of the newest sample
         ("phase", "u1"),  # analytics.live.Phase
         ("reason", "u1"),  # analytics.live.Reason
-        ("repetitions", "<u2"),
+        ("repetitions", "<u2"),  # of the set that is trained now, where there are no sets of the training session
         ("trust", "u1"),  # [%]
         ("completeness", "u1"),  # [%] of the last 10 s
         ("last_rom", "<u2"),  # [0.1°]
