@@ -20,7 +20,6 @@ export function PatientsView() {
   const holders = holderOptions(staff.value ?? [], teams.value ?? []);
   return (
     <div class="panels">
-      <NewPatientForm holders={holders} onAdded={patients.reload} />
       <Panel title={t("office.patients.title")} loaded={patients} isEmpty={(list) => list.length === 0} empty={t("office.patients.empty")}>
         {(list) => {
           const found = list.filter((person) => matches(person, typed));
@@ -40,6 +39,7 @@ export function PatientsView() {
           );
         }}
       </Panel>
+      <NewPatientForm holders={holders} onAdded={patients.reload} />
     </div>
   );
 }
