@@ -6,6 +6,7 @@ subscribes, so that proves nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from statistics import median
@@ -79,18 +80,15 @@ class _Bout:
     exercise: str
     side: str
     close_reason: str | None
+    has_sets: bool = False
     set_counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    is_counted: bool = False
+    """Valid sets that have ended."""
     measured: dict[tuple[str, str], _Measured] = field(default_factory=dict)
 
     @property
     def has_trained(self) -> bool:
-        """Return whether anything was done in it."""
-        return bool(self.measured or self.set_counts) or self.close_reason == DONE
-
-    @property
-    def has_sensor_data(self) -> bool:
-        return bool(self.measured)
+        """Return whether anything was done in it: a set, repetitions, or the patient's word where there are no sets."""
+        return bool(self.measured or self.set_counts) or (self.close_reason == DONE and not self.has_sets)
 
     @property
     def is_score_withheld(self) -> bool | None:
@@ -202,13 +200,18 @@ def _days(
     if prescribed is None:
         return ()
     done = [
-        TrainingDone(
-            day=person.day_of(bout.at), exercise=exercise, side=side, set_count=n_sets if bout.is_counted else None
-        )
+        TrainingDone(day=person.day_of(bout.at), exercise=exercise, side=side, set_count=set_count)
         for bout in trained
-        for (exercise, side), n_sets in (bout.set_counts or {(bout.exercise, bout.side): 0}).items()
+        for (exercise, side), set_count in _counted(bout)
     ]
     return prescribed.days(done, first_day=today - LOOK_BACK, stop_day=today + timedelta(days=1), today=today)
+
+
+def _counted(bout: _Bout) -> Iterable[tuple[tuple[str, str], int | None]]:
+    """Return how many sets of each exercise and side were done; None where nobody counted."""
+    if bout.set_counts or bout.has_sets:
+        return bout.set_counts.items()
+    return [((bout.exercise, bout.side), None)]
 
 
 def _planned_day(day: DayAdherence) -> PlannedDay:
@@ -263,7 +266,7 @@ def _goal(row: GoalRow, ranges: Iterable[RangeReading], pains: Iterable[PainRepo
 def _has_trained_without_data(bouts: Iterable[_Bout]) -> bool:
     """Return whether the last trainings came without data of any sensor: then it is asked who was heard."""
     last = sorted((bout for bout in bouts if bout.has_trained), key=lambda bout: bout.at)[-SILENT_TRAININGS:]
-    return len(last) == SILENT_TRAININGS and not any(bout.has_sensor_data for bout in last)
+    return len(last) == SILENT_TRAININGS and not any(bout.measured for bout in last)
 
 
 def _read_heard(database: Database, devices: Collection[str]) -> Mapping[str, datetime]:
@@ -280,10 +283,11 @@ def _read_heard(database: Database, devices: Collection[str]) -> Mapping[str, da
 
 
 def _read_bouts(db: Session, patient_ids: Collection[UUID] | None, *, since: datetime) -> dict[UUID, list[_Bout]]:
-    """Return the training sessions since then with their sets and repetitions, by patient."""
+    """Return the valid training sessions since then with their sets and repetitions, by patient."""
     in_question = [col(TrainingSession.opened_at) >= since, col(TrainingSession.retracted_at).is_(None)]
     if patient_ids is not None:
         in_question.append(col(TrainingSession.patient_id).in_(patient_ids))
+    not_valid = _read_not_valid(db)
     bouts: dict[UUID, _Bout] = {}
     by_patient: dict[UUID, list[_Bout]] = {}
     statement = sa.select(
@@ -295,24 +299,26 @@ def _read_bouts(db: Session, patient_ids: Collection[UUID] | None, *, since: dat
         col(TrainingSession.close_reason),
     )
     for patient_id, bout_id, at, exercise, side, close_reason in db.execute(statement.where(*in_question)):
-        bouts[bout_id] = _Bout(id=bout_id, at=at, exercise=exercise, side=side, close_reason=close_reason)
-        by_patient.setdefault(patient_id, []).append(bouts[bout_id])
-    sets = _read_sets(db, bouts, in_question)
+        if bout_id not in not_valid:
+            bouts[bout_id] = _Bout(id=bout_id, at=at, exercise=exercise, side=side, close_reason=close_reason)
+            by_patient.setdefault(patient_id, []).append(bouts[bout_id])
+    sets = _read_sets(db, bouts, in_question, not_valid)
     _read_repetitions(db, bouts, sets, in_question)
     return by_patient
 
 
-def _read_sets(db: Session, bouts: Mapping[UUID, _Bout], in_question: list[Any]) -> Mapping[UUID, tuple[str, str]]:
-    """Count the ended sets of the training sessions; return exercise and side of every valid set."""
-    not_valid = set(
-        db.exec(
-            select(Correction.training_set_id).where(
-                col(Correction.kind) == NOT_VALID,
-                col(Correction.withdrawn_at).is_(None),
-                col(Correction.training_set_id).is_not(None),
-            )
-        )
+def _read_not_valid(db: Session) -> set[UUID]:
+    """Return the sets, and the training sessions as a whole, that a therapist called not valid."""
+    statement = sa.select(col(Correction.training_set_id), col(Correction.training_session_id)).where(
+        col(Correction.kind) == NOT_VALID, col(Correction.withdrawn_at).is_(None)
     )
+    return {set_id or session_id for set_id, session_id in db.execute(statement)}
+
+
+def _read_sets(
+    db: Session, bouts: Mapping[UUID, _Bout], in_question: list[Any], not_valid: AbstractSet[UUID]
+) -> Mapping[UUID, tuple[str, str]]:
+    """Count the ended sets of the training sessions; return exercise and side of every valid set."""
     valid: dict[UUID, tuple[str, str]] = {}
     statement = sa.select(
         col(TrainingSet.id),
@@ -322,12 +328,14 @@ def _read_sets(db: Session, bouts: Mapping[UUID, _Bout], in_question: list[Any])
         col(TrainingSet.ended_at),
     ).join(TrainingSession, col(TrainingSession.id) == col(TrainingSet.training_session_id))
     for set_id, bout_id, exercise, side, ended_at in db.execute(statement.where(*in_question)):
+        bout = bouts.get(bout_id)
+        if bout is None:
+            continue
+        bout.has_sets = True
         if set_id in not_valid:
             continue
         valid[set_id] = (exercise, side)
         if ended_at is not None:
-            bout = bouts[bout_id]
-            bout.is_counted = True
             bout.set_counts[exercise, side] = bout.set_counts.get((exercise, side), 0) + 1
     return valid
 
@@ -347,9 +355,9 @@ def _read_repetitions(
         .group_by(*of_set)
     )
     for bout_id, set_id, rom_deg, trust in db.execute(statement.where(*in_question)):
-        bout = bouts[bout_id]
-        key = (bout.exercise, bout.side) if set_id is None else sets.get(set_id)
-        if key is not None:
+        bout = bouts.get(bout_id)
+        key = sets.get(set_id) if set_id is not None else (bout.exercise, bout.side) if bout else None
+        if bout is not None and key is not None:
             measured = bout.measured.setdefault(key, _Measured())
             measured.trusted_rom_deg += map(float, rom_deg.split(",") if rom_deg else ())
             measured.trust += map(float, trust.split(","))

@@ -1,10 +1,11 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import event
 from sqlmodel import SQLModel, select, update
 from starlette.testclient import TestClient
@@ -170,6 +171,11 @@ def test_two_weeks_of_days_are_counted_by_the_jobs_and_say_when(world: World) ->
         assert 0 < each["adherence"]["completeness"] <= 1
         assert each["last_training_at"] is not None
         assert 0 <= each["pain_last"] <= 10
+        days = each["adherence"]["days"]
+        window = f"from={days[0]['day']}&to={date.fromisoformat(days[-1]['day']) + timedelta(days=1)}"
+        found = browser.get(f"/api/patients/{each['id']}/adherence?{window}").json()
+        assert [(day["day"], day["status"]) for day in found["days"]] == [(day["day"], day["status"]) for day in days]
+        assert found["completeness"] == pytest.approx(each["adherence"]["completeness"])
     assert page["counted_at"] == now.isoformat().replace("+00:00", "Z")
 
 

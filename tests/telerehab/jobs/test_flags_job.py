@@ -123,6 +123,19 @@ def test_what_was_entered_in_error_and_sets_that_are_not_valid_count_nowhere(cou
     assert course.flags() == []
 
 
+def test_a_training_session_that_is_not_valid_as_a_whole_was_no_training(course: Course) -> None:
+    course.add_plan(days_ago=20)
+    for day in range(20, 0, -1):
+        course.train(day, 95)
+    for session_id in course.session_ids[-3:]:
+        not_valid = Correction(
+            training_session_id=session_id, kind="not_valid", account_id=course.therapist_id, at=course.now
+        )
+        course.write(not_valid)
+    evaluate_all(course.database, course.now)
+    assert _rules(course) == ["days_missed"]
+
+
 def test_missed_days_end_with_illness_and_with_training(course: Course) -> None:
     course.add_plan(days_ago=20)
     for day in range(20, 3, -1):
