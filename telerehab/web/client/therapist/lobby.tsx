@@ -24,7 +24,7 @@ export function Lobby({ face }: { face: TherapistFace }) {
       ) : sessions.length === 0 ? (
         <p class="empty">{t("therapist.lobby.empty")}</p>
       ) : (
-        <SessionList sessions={sessions} />
+        <SessionList sessions={sessions} heading="h2" />
       )}
       <NewLiveSession face={face} />
     </main>

@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
 import { care } from "../api";
 import type { TherapistFace } from "../face";
@@ -24,7 +24,7 @@ export function CaseloadView({ face }: { face: TherapistFace }) {
       {(face.sessions.value?.length ?? 0) > 0 && (
         <section class="panel live-now" aria-labelledby="live-now">
           <h2 id="live-now">{t("caseload.live_now")}</h2>
-          <SessionList sessions={face.sessions.value ?? []} />
+          <SessionList sessions={face.sessions.value ?? []} heading="h3" />
         </section>
       )}
       <Panel title={t("caseload.patients")} loaded={loaded} class="caseload" isEmpty={(caseload) => caseload.patients.length === 0} empty={t("caseload.empty")}>
@@ -49,10 +49,15 @@ function List({ caseload, onWhy }: { caseload: Caseload; onWhy: (flag: FlagRead,
   order.current = kept.map((patient) => patient.id);
   const [, redraw] = useState(0);
   const { shown, page: at, pages } = pageOf(kept, page);
+  const hasTurned = useRef(false);
   const turn = (to: number) => {
+    hasTurned.current = true;
     setPage(to);
-    list.current?.querySelector("a")?.focus();
   };
+  useEffect(() => {
+    if (hasTurned.current) list.current?.querySelector("a")?.focus();
+    hasTurned.current = false;
+  }, [at]);
   const release = () => {
     isHeld.current = false;
     redraw((count) => count + 1);

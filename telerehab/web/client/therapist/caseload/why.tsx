@@ -51,7 +51,7 @@ function EvidenceTable({ detail }: { detail: FlagDetail }) {
   return (
     <>
       {evidence.length > 0 && (
-        <div class="table-box" tabIndex={0} role="region" aria-label={t("flag.evidence")}>
+        <div class="table-box" tabIndex={0} role="group" aria-label={t("flag.evidence")}>
           <table>
             <thead>
               <tr>

@@ -176,7 +176,7 @@ function AccessLog({ patient }: RecordProps) {
     <Panel title={t("access_log.title")} loaded={loaded} isEmpty={(entries) => entries.length === 0} empty={t("access_log.none")}>
       {(entries) =>
         entries.length > 0 && (
-          <div class="table-box tall" tabIndex={0} role="region" aria-label={t("access_log.title")}>
+          <div class="table-box tall" tabIndex={0} role="group" aria-label={t("access_log.title")}>
             <table>
               <thead>
                 <tr>

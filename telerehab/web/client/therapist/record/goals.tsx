@@ -145,7 +145,7 @@ function Responses({ patient }: RecordProps) {
     <Panel title={t("response.title")} loaded={loaded} isEmpty={(responses) => responses.length === 0} empty={t("response.none")}>
       {(responses) =>
         responses.length > 0 && (
-          <div class="table-box" tabIndex={0} role="region" aria-label={t("response.title")}>
+          <div class="table-box" tabIndex={0} role="group" aria-label={t("response.title")}>
             <table>
               <thead>
                 <tr>

@@ -83,7 +83,7 @@ export function CurrentPlan({ version, withLimits }: { version: PlanVersion; wit
         <strong>{t("plan.version", { number: version.number })}</strong> · {t("plan.hash")} <code class="hash">{version.short_hash}</code> · {t("plan.valid_from", { day: longDay(content.valid_from) })}
       </p>
       {version.template && <p class="example">{t("library.not_reviewed")}</p>}
-      <div class="table-box" tabIndex={0} role="region" aria-label={t("plan.exercises")}>
+      <div class="table-box" tabIndex={0} role="group" aria-label={t("plan.exercises")}>
         <table>
           <thead>
             <tr>

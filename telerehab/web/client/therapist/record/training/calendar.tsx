@@ -38,7 +38,7 @@ export function AdherenceCalendar({ patient, mayWrite }: RecordProps) {
       {(adherence) => (
         <>
           <p>{summary(adherence)}</p>
-          <div class="table-box" tabIndex={0} role="region" aria-label={t("days.title", { month: name })}>
+          <div class="table-box" tabIndex={0} role="group" aria-label={t("days.title", { month: name })}>
             <MonthTable days={adherence.days} />
           </div>
           <ul class="legend">

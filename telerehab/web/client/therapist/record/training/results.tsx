@@ -74,7 +74,7 @@ export function setName(set: SetResult, index: number): string {
 
 function SetTable({ results, mayWrite, onWithdraw }: { results: Results; mayWrite: boolean; onWithdraw: (id: string) => void }) {
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={t("training.sets")}>
+    <div class="table-box" tabIndex={0} role="group" aria-label={t("training.sets")}>
       <table>
         <thead>
           <tr>
