@@ -1,6 +1,7 @@
 """Alerts: who sees them, who says what follows, and that a stop has no way round a confirmation (H7, H14)."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from telerehab.clock import to_us, utc_now
 from telerehab.db.alert_rows import store_event
 from telerehab.db.engine import reading, writing
 from telerehab.db.repositories.alerts import require_no_open_stop
-from telerehab.db.tables import Alert, AlertAcknowledgement, AuditEvent, CareRelation, Patient
+from telerehab.db.tables import Alert, AlertAcknowledgement, AuditEvent, BreakGlass, CareRelation, Patient
 from telerehab.errors import ConflictError
 from tests.telerehab.api.test_self_reports import open_training_session
 from tests.telerehab.api.world import World
@@ -132,7 +133,10 @@ def test_H14_an_alert_is_open_until_somebody_acknowledges_it_and_a_stop_until_th
     assert listed(world.as_staff("therapist"), open="false") == []
 
 
-def test_H7_from_a_stop_of_the_body_only_the_therapists_word_to_go_on_leads_back(world: World) -> None:
+def test_H7_from_a_stop_of_the_body_only_the_therapists_word_to_go_on_leads_back(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
     patient_id = world.here.patient_ids[0]
     for cause in BODY:
         alert_id = found(world, patient_id, cause)
@@ -190,13 +194,19 @@ def test_H7_whatever_happens_in_whatever_order_a_patient_goes_on_only_when_every
     assert is_stopped(world, patient_id) == bool(waiting)
 
 
-def test_one_patients_stop_stops_nobody_else(world: World) -> None:
+def test_one_patients_stop_stops_nobody_else(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
     found(world, world.here.patient_ids[0])
     assert is_stopped(world, world.here.patient_ids[0])
     assert not is_stopped(world, world.here.patient_ids[1])
 
 
-def test_what_was_found_in_somebody_elses_training_is_shown_nowhere_and_stops_nobody(world: World) -> None:
+def test_what_was_found_in_somebody_elses_training_is_shown_nowhere_and_stops_nobody(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
     patient_id = world.here.patient_ids[0]
     alert_id = found(world, patient_id)
     with writing(world.database.main, owner="web") as db:
@@ -228,7 +238,10 @@ def test_the_same_word_twice_is_said_once_and_everybody_hears_of_it(world: World
     assert list(recorded).count("acknowledge_alert") == 2
 
 
-def test_foreign_alerts_do_not_exist_and_only_staff_who_treat_may_acknowledge(world: World) -> None:
+def test_foreign_alerts_do_not_exist_and_only_staff_who_treat_may_acknowledge(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
     alert_id = found(world, world.here.patient_ids[0], Cause.STOP_PRESSED)
     acknowledge = f"/api/alerts/{alert_id}/acknowledge"
     seen = {"action": "seen"}
@@ -246,6 +259,26 @@ def test_foreign_alerts_do_not_exist_and_only_staff_who_treat_may_acknowledge(wo
     assert world.as_staff("therapist").post(f"/api/alerts/{stranger}/acknowledge", json=seen).status_code == 404
     with reading(world.database.main) as db:
         assert db.exec(select(AlertAcknowledgement)).all() == []
+
+
+def test_who_only_broke_the_glass_may_not_say_what_follows(sqlite_world: World) -> None:
+    world = sqlite_world
+    alert_id = found(world, world.here.stranger_id)
+    now = utc_now(world.clock)
+    with writing(world.database.main, owner="web") as db:
+        db.add(
+            BreakGlass(
+                organisation_id=world.here.organisation_id,
+                account_id=world.here.therapist_id,
+                patient_id=world.here.stranger_id,
+                reason_sealed=b"-",
+                starts_at=now,
+                ends_at=now + timedelta(hours=1),
+            )
+        )
+    therapist = world.as_staff("therapist")
+    assert therapist.get(f"/api/patients/{world.here.stranger_id}").status_code == 200
+    assert therapist.post(f"/api/alerts/{alert_id}/acknowledge", json={"action": "seen"}).status_code == 404
 
 
 def test_what_is_no_acknowledgement_is_refused(sqlite_world: World) -> None:

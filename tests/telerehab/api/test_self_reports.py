@@ -216,7 +216,15 @@ def test_H12_a_tablet_whose_clock_is_wrong_stops_all_the_same(sqlite_world: Worl
         assert all(report.at <= utc_now(home.world.clock) for report in db.exec(select(SelfReport)))
 
 
-def test_what_a_tablet_kept_without_a_link_is_judged_in_the_order_in_which_it_was_said(home: Home) -> None:
+def test_H12_the_start_value_is_the_first_that_came_whatever_the_tablets_clock_says_later(sqlite_home: Home) -> None:
+    yesterday = (utc_now(sqlite_home.world.clock) - timedelta(days=1)).isoformat()
+    sqlite_home.says("pain", 2)
+    sqlite_home.says("pain", 4, at=yesterday)
+    assert sqlite_home.says("pain", 5)["cause"] == "pain_rise"
+
+
+def test_what_a_tablet_kept_without_a_link_is_judged_in_the_order_in_which_it_was_said(sqlite_home: Home) -> None:
+    home = sqlite_home
     kept = [home.body("pain", value) for value in (1, 5)]
     home.world.clock.advance(3_600)
     answers = [home.tablet.put(home.path(), json=body).json()["is_stopped"] for body in kept]
@@ -267,7 +275,8 @@ def test_therapist_and_helper_may_report_for_the_patient(sqlite_home: Home) -> N
     assert helper.get(f"/api/patients/{sqlite_home.patient_id}/stop").status_code == 404
 
 
-def test_foreign_patients_training_sessions_sets_and_reports_do_not_exist(home: Home) -> None:
+def test_foreign_patients_training_sessions_sets_and_reports_do_not_exist(sqlite_home: Home) -> None:
+    home = sqlite_home
     world = home.world
     known = new_id()
     assert home.tablet.put(home.path(known), json=home.body("pain", 1)).status_code == 200
@@ -316,7 +325,8 @@ def test_what_is_no_report_is_refused(sqlite_world: World) -> None:
     assert home.alerts() == []
 
 
-def test_H7_while_a_stop_waits_no_training_session_opens_and_no_set_begins(home: Home) -> None:
+def test_H7_while_a_stop_waits_no_training_session_opens_and_no_set_begins(sqlite_home: Home) -> None:
+    home = sqlite_home
     home.says("pain", 8)
     refused = [
         home.tablet.put(f"/api/training-sessions/{new_id()}", json=training(home.patient_id)),

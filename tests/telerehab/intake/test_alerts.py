@@ -132,6 +132,15 @@ def test_H12_a_devices_clock_that_jumps_within_a_boot_silences_no_limit(jump_us:
     assert (seen_us(house) - START_US) / SECOND_US - 16 <= late_max_s
 
 
+def test_H12_a_device_that_starts_anew_counts_by_its_new_clock() -> None:
+    house = House([], [judged()])
+    strap = Strap(name="heart-1", clock_us=60_000_000)
+    feed(house, strap, [110] * 5)
+    strap.boot, strap.sequence, strap.clock_us = 2, 0, strap.clock_us - 20_000_000
+    feed(house, strap, [160] * 15)
+    assert (seen_us(house) - START_US) / SECOND_US - 16 <= 2
+
+
 def test_H12_a_devices_clock_that_jumps_or_begins_anew_changes_nothing() -> None:
     house = House([], [judged()])
     strap = Strap(name="heart-1")
