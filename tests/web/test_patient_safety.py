@@ -40,8 +40,8 @@ def stopped_screen(page: Page) -> None:
 
 
 @pytest.mark.parametrize("pain", [7, 10])
-def test_pain_over_the_limit_stops_at_once(open_page: OpenPage, pain: int) -> None:
-    service = PatientService(items=short_items())
+def test_pain_over_the_limit_stops_at_once_by_the_tablets_own_judgement(open_page: OpenPage, pain: int) -> None:
+    service = PatientService(items=short_items(), stops_on_reports=False)
     with serve_clinic(tablet_clinic("da", service)) as clinic:
         page = open_page(clinic, "/patient")
         do(page, f"{TO_FIRST_SET} plus hurts pain-{pain}")
@@ -100,6 +100,8 @@ def test_a_stop_that_the_server_has_not_heard_of_is_not_opened_by_its_silence(op
         stopped_screen(page)
         wait_for(lambda: len(service.writes("self-reports")) == 2, page)
         page.wait_for_timeout(4500)  # asked twice meanwhile: every 2 s
+        stopped_screen(page)
+        page.reload()
         stopped_screen(page)
         do(page, "gate-stop")
         page.wait_for_selector("text=Din træning er gemt")
