@@ -155,10 +155,10 @@ class RetractionRepository:
         """Hand a row over, or mark it; return the ids of all that went along."""
         if isinstance(row, TrainingSession):
             return self._take_back_training(row, wrong, right)
-        concerned = {row.id}
+        concerned, since = {row.id}, row.retracted_at
         if isinstance(row, SelfReport):
-            concerned |= self._take_back_alerts(self._alerts_of(row), wrong, right, keeps_session=False)
-        self._hand_over(row, right)
+            concerned |= self._take_back_alerts(self._alerts_of(row), wrong, right, since=since, keeps_session=False)
+        self._hand_over(row, right, since=since)
         if right is not None and what in _SEALED:
             _seal_anew(row, what, _SEALED[what], wrong, right)
         if right is not None and isinstance(row, SelfReport):
@@ -179,25 +179,32 @@ class RetractionRepository:
         corrections = self._all(Correction, col(Correction.training_session_id) == row.id)
         sets = self._all(TrainingSet, col(TrainingSet.training_session_id) == row.id)
         alerts = self._all(Alert, col(Alert.training_session_id) == row.id)
+        since = row.retracted_at
         for report in reports:
-            self._hand_over(report, right)
+            self._hand_over(report, right, since=since)
         if right is not None:
             for correction in corrections:
                 _seal_anew(correction, "correction", "note", wrong, right)
             self._fit_to_plan(row, sets, right.patient.id)
             row.live_session_id = row.live_session_id if self._has_seat(row, right.patient.id) else None
             row.helper_id = None
-        self._hand_over(row, right)
+        self._hand_over(row, right, since=since)
         note_new_version(self._db, row)
         concerned = {row.id, *(each.id for each in (*reports, *corrections, *sets))}
-        return concerned | self._take_back_alerts(alerts, wrong, right, keeps_session=True)
+        return concerned | self._take_back_alerts(alerts, wrong, right, since=since, keeps_session=True)
 
     def _take_back_alerts(
-        self, alerts: Sequence[Alert], wrong: OpenedPatient, right: OpenedPatient | None, *, keeps_session: bool
+        self,
+        alerts: Sequence[Alert],
+        wrong: OpenedPatient,
+        right: OpenedPatient | None,
+        *,
+        since: datetime | None,
+        keeps_session: bool,
     ) -> set[UUID]:
         """Hand alerts over with what was said of them, or mark them; a stop that stands now stops the right patient."""
         for alert in alerts:
-            self._hand_over(alert, right)
+            self._hand_over(alert, right, since=since)
             if right is not None:
                 for each in self._all(AlertAcknowledgement, col(AlertAcknowledgement.alert_id) == alert.id):
                     _seal_anew(each, "alert_acknowledgement", "note", wrong, right)
@@ -224,13 +231,16 @@ class RetractionRepository:
         )
         return [alert for alert in found if not any(_leads_to(other, report, alert) for other in others)]
 
-    def _hand_over(self, row: Any, right: OpenedPatient | None) -> None:
-        """Give a row to the right patient, or mark it."""
+    def _hand_over(self, row: Any, right: OpenedPatient | None, *, since: datetime | None) -> None:
+        """Give a row to the right patient, or mark it.
+
+        A mark from an earlier time (`since`) at which nobody knew the right patient is taken off; one of its own stays.
+        """
         if right is None:
             row.retracted_at = row.retracted_at or self._now
         else:
             row.patient_id = right.patient.id
-            row.retracted_at = None if isinstance(row, TrainingSession) else row.retracted_at
+            row.retracted_at = None if row.retracted_at == since else row.retracted_at
         self._db.add(row)
 
     def _fit_to_plan(self, row: TrainingSession, sets: Sequence[TrainingSet], patient_id: UUID) -> None:
