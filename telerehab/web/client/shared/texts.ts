@@ -726,7 +726,6 @@ export interface TextValues {
   "patient.check.sensor.none": undefined;
   "patient.check.sensor.seen": undefined;
   "patient.check.sensor.silent": undefined;
-  "patient.check.sensor.unknown": undefined;
   "patient.check.sound": undefined;
   "patient.check.sound.try": undefined;
   "patient.check.title": undefined;
