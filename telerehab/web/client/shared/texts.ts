@@ -325,6 +325,10 @@ export interface TextValues {
   "fault.nothing_changed": undefined;
   "fault.out_of_range": undefined;
   "fault.side_overlaps": undefined;
+  "fault.too_common": undefined;
+  "fault.too_long": undefined;
+  "fault.too_many": undefined;
+  "fault.too_short": undefined;
   "fault.twice": undefined;
   "feed.address": undefined;
   "feed.end": undefined;
@@ -340,6 +344,7 @@ export interface TextValues {
   "find.emergency": undefined;
   "find.mine": undefined;
   "find.mine.none": undefined;
+  "find.none": undefined;
   "find.open": undefined;
   "find.over": undefined;
   "find.reason": undefined;
@@ -715,6 +720,12 @@ export interface TextValues {
   "office.views": undefined;
   "panel.from": { time: string | number };
   "panel.retry": undefined;
+  "password.changed": undefined;
+  "password.new": undefined;
+  "password.old": undefined;
+  "password.save": undefined;
+  "password.text": undefined;
+  "password.title": undefined;
   "patient.back": undefined;
   "patient.camera.off": undefined;
   "patient.camera.on": undefined;
@@ -1029,6 +1040,7 @@ export interface TextValues {
   "plan.up.label": { item: string | number };
   "plan.valid_from": { day: string | number };
   "plan.version": { number: string | number };
+  "problem.already_in_care": undefined;
   "problem.appointment_cancelled": undefined;
   "problem.appointment_over": undefined;
   "problem.code_wrong": undefined;
@@ -1040,7 +1052,9 @@ export interface TextValues {
   "problem.help_call_taken": undefined;
   "problem.invalid": undefined;
   "problem.kit_empty": undefined;
+  "problem.last_factor": undefined;
   "problem.media_unavailable": undefined;
+  "problem.needs_password": undefined;
   "problem.not_logged_in": undefined;
   "problem.plan_moved": undefined;
   "problem.second_factor": undefined;
