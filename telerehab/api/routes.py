@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
-from telerehab.auth.policies import PUBLIC, Policy, policy_of
+from telerehab.auth.access import Scope
+from telerehab.auth.policies import PUBLIC, Policy, policy_of, scope_of
 from telerehab.errors import MissingPolicyError
 
 
@@ -23,6 +24,16 @@ def declared_policies(app: FastAPI) -> Iterator[tuple[str, frozenset[str], Polic
         if policy is None:
             raise MissingPolicyError(f"{route.path or repr(route.original_route)} declares no policy")
         yield route.path or "", frozenset(route.methods or ()), policy
+
+
+def declared_scopes(app: FastAPI) -> Iterator[tuple[tuple[str, str], Scope]]:
+    """Yield method, path and scope of every route that says what it does with a patient."""
+    for route in iter_route_contexts(app.routes):
+        original = route.original_route
+        scope = scope_of(original.endpoint) if isinstance(original, APIRoute | APIWebSocketRoute) else None
+        if scope is not None:
+            for method in route.methods or {"ANY"}:
+                yield (method, route.path or ""), scope
 
 
 def require_policies(app: FastAPI) -> None:
