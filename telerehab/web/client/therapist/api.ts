@@ -91,6 +91,7 @@ export const care = {
   logins: () => list<T.OwnLogin>("/api/my/logins"),
   endLogin: (id: string) => remove(`/api/my/logins/${id}`),
   endOtherLogins: () => remove("/api/my/logins"),
+  changePassword: (old: string | null, fresh: string) => put("/api/my/password", { old, new: fresh }),
   secondFactors: () => get<T.SecondFactors>("/api/my/second-factors"),
   beginTotp: () => post<T.TotpSecret>("/api/my/totp"),
   confirmTotp: (code: string) => post("/api/my/totp/confirm", { code }),

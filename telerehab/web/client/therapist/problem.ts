@@ -26,12 +26,17 @@ const SENTENCES: Record<string, TextKey> = {
   appointment_cancelled: "problem.appointment_cancelled",
   too_many_feeds: "problem.too_many_feeds",
   login_failed: "problem.code_wrong",
+  needs_password: "problem.needs_password",
+  last_factor: "problem.last_factor",
+  second_factor_now: "problem.second_factor",
+  already_in_care: "problem.already_in_care",
   rate_limited: "problem.too_many_attempts",
 };
 
-/** What a person is told of a failure: what happened, and what to do next. */
-export function problemSentence(error: unknown): string {
+/** What a person is told of a failure: what happened, and what to do next. `notFound` where "no access" would say too little. */
+export function problemSentence(error: unknown, notFound?: string): string {
   if (!(error instanceof ApiError)) return t("error.unknown");
+  if (error.status === 404 && notFound) return notFound;
   if (error.status === 422) return faultsText(error) ?? t("problem.invalid");
   const key = SENTENCES[error.code] ?? (error.status === 0 ? "error.unreachable" : error.status === 409 ? "problem.conflict" : "error.unknown");
   return t(key as "error.unknown");
@@ -50,6 +55,10 @@ const KINDS: Record<string, TextKey> = {
   before_discharge: "fault.before_discharge",
   day_and_reason_belong_together: "fault.day_and_reason",
   interval_empty: "fault.interval_empty",
+  too_short: "fault.too_short",
+  too_long: "fault.too_long",
+  too_common: "fault.too_common",
+  too_many: "fault.too_many",
 };
 
 /** The faults as sentences, each once; null where none of them has one. */

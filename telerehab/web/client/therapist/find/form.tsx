@@ -28,7 +28,7 @@ export function BreakGlassForm({ patient, onOpened }: { patient: string | null; 
         <TextArea label={t("find.reason")} value={reason} onChange={setReason} name="reason" minLength={10} maxLength={1000} />
         <Field class="narrow" label={t("find.code")} required={false} value={code} onChange={setCode} name="code" maxLength={7} autocomplete="one-time-code" />
         <Check label={t("find.sure")} isOn={isSure} onChange={setIsSure} name="sure" />
-        <SaveState saving={saving} />
+        <SaveState saving={saving} notFound={t("find.none")} />
         <button class="button danger" data-action="break-glass" aria-disabled={!isSure || saving.isWorking}>
           {t("find.open")}
         </button>

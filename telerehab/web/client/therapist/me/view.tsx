@@ -18,6 +18,7 @@ export function MeView({ face }: { face: Pick<TherapistFace, "me" | "logOut"> })
       <div class="panels">
         <Logins />
         <Factors />
+        <Password />
         <section class="panel" aria-labelledby="log-out">
           <h2 id="log-out">{t("therapist.log_out")}</h2>
           <p>{t("me.log_out.text")}</p>
@@ -64,6 +65,32 @@ function Logins() {
         </>
       )}
     </Panel>
+  );
+}
+
+/** A new password; all other logins end. There may have been none before. */
+function Password() {
+  const [old, setOld] = useState("");
+  const [fresh, setFresh] = useState("");
+  const saving = useSaving();
+  const save = async () => {
+    if (!(await saving.run(() => care.changePassword(old === "" ? null : old, fresh)))) return;
+    setOld("");
+    setFresh("");
+  };
+  return (
+    <section class="panel" aria-labelledby="password">
+      <h2 id="password">{t("password.title")}</h2>
+      <p>{t("password.text")}</p>
+      <Form onSubmit={() => void save()}>
+        <Field label={t("password.old")} type="password" required={false} value={old} onChange={setOld} name="old-password" autocomplete="current-password" />
+        <Field label={t("password.new")} type="password" value={fresh} onChange={setFresh} name="new-password" autocomplete="new-password" />
+        <SaveState saving={saving} done={t("password.changed")} />
+        <button class="button" data-action="password-save" aria-disabled={saving.isWorking}>
+          {t("password.save")}
+        </button>
+      </Form>
+    </section>
   );
 }
 

@@ -7,7 +7,7 @@ export function Field(props: {
   label: string;
   value: string;
   onChange: (value: string) => void;
-  type?: "text" | "date" | "time" | "number" | "search" | "tel";
+  type?: "text" | "date" | "time" | "number" | "search" | "tel" | "password";
   required?: boolean;
   hint?: string;
   min?: string | number;

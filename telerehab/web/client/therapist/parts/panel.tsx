@@ -41,12 +41,12 @@ export function Panel<V>(props: {
 }
 
 /** What a save came to, below its form. */
-export function SaveState({ saving, done }: { saving: Saving; done?: string }) {
+export function SaveState({ saving, done, notFound }: { saving: Saving; done?: string; notFound?: string }) {
   return (
     <>
       {saving.error !== null && (
         <p class="problem" role="alert">
-          {problemSentence(saving.error)} {t("form.kept")}
+          {problemSentence(saving.error, notFound)} {t("form.kept")}
         </p>
       )}
       <p class={saving.isDone && done ? "save-done" : "hidden-text"} role="status">
