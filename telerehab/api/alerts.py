@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb, WritingDb
 from telerehab.api.models import Answer, Body
 from telerehab.api.plans import ManyLines
+from telerehab.auth.access import Scope
 from telerehab.auth.policies import CARE, TABLET, THERAPIST, declares
 from telerehab.db.repositories.alerts import AlertRepository, OpenedAlert, StandingStop
 
@@ -100,7 +101,7 @@ def confirm_stop(alert_id: UUID, alerts: WritableAlerts) -> object:
 
 
 @router.get("/patients/{patient_id}/stop", response_model=StopRead)
-@declares(CARE)
+@declares(CARE, scope=Scope.TRAIN)
 def get_stop(patient_id: UUID, alerts: Alerts) -> object:
     """Say whether a patient's training stands still."""
     return read_stop(alerts.standing_stop(patient_id))

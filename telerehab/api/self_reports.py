@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from telerehab.api.alerts import StopRead, read_stop
 from telerehab.api.dependencies import CurrentReader, Keys, Now, WritingDb
 from telerehab.api.models import Body, LooseMoment, LooseUuid
+from telerehab.auth.access import Scope
 from telerehab.auth.policies import CARE, declares
 from telerehab.db.repositories.self_reports import SaidByPatient, SelfReportRepository
 
@@ -42,7 +43,7 @@ class SelfReportBody(Body):
 
 
 @router.put("/patients/{patient_id}/self-reports/{report_id}", response_model=StopRead)
-@declares(CARE)
+@declares(CARE, scope=Scope.TRAIN)
 def put_self_report(
     patient_id: UUID, report_id: UUID, body: SelfReportBody, self_reports: WritableSelfReports
 ) -> object:

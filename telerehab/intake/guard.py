@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from devices.wire import EventCode, Schema
 from telerehab.care.safety import Limits, Observation, SafetyEvent, Watch, confirm, step
-from telerehab.intake.places import Places
+from telerehab.intake.places import Places, Training
 from telerehab.intake.taken_at import TakenAt
 
 GUARDED_SCHEMAS: Final = frozenset({Schema.HEART, Schema.SPO2, Schema.EVENTS})
@@ -39,10 +39,8 @@ class FoundEvent:
 class _Guarded:
     """One training session that is watched."""
 
-    training_session: UUID
+    training: Training
     limits: Limits
-    devices: frozenset[str]
-    confirmed_us: int
     values: Watch = field(default_factory=Watch)
     streams: Watch = field(default_factory=Watch)
     """Apart from the values, so that what these amount to does not depend on when somebody looked."""
@@ -59,6 +57,11 @@ class Guard:
         self._found: list[FoundEvent] = []
         self._look_us = 0
 
+    @property
+    def trainings(self) -> list[Training]:
+        """Return the training sessions that are watched, also those for whose analysis there is no room."""
+        return [guarded.training for guarded in self._guarded.values()]
+
     def follow(self, places: Places) -> None:
         """Watch the training sessions that are open and judged; begin anew where somebody let the patient go on."""
         judged = {training.id: training for training in places.trainings if training.limits is not None}
@@ -67,15 +70,10 @@ class Guard:
         self._worn_by.clear()
         for training in judged.values():
             assert training.limits is not None
-            guarded = _Guarded(
-                training_session=training.id,
-                limits=training.limits,
-                devices=training.devices,
-                confirmed_us=training.confirmed_us,
-            )
+            guarded = _Guarded(training=training, limits=training.limits)
             known = self._guarded.get(training.id)
             if known is not None:
-                is_confirmed = guarded.confirmed_us > known.confirmed_us
+                is_confirmed = training.confirmed_us > known.training.confirmed_us
                 guarded.values = confirm(known.values) if is_confirmed else known.values
                 guarded.streams = known.streams
             self._guarded[training.id] = guarded
@@ -111,7 +109,7 @@ class Guard:
         before_last_us = int(rows["delta_us"][-1]) - rows["delta_us"].astype("i8")
         for value, before_us in zip(rows[_FIELD_OF[schema]].tolist(), before_last_us.tolist(), strict=True):
             at_us = last_us - max(before_us, 0)
-            if at_us > guarded.confirmed_us:
+            if at_us > guarded.training.confirmed_us:
                 guarded.values, events = step(guarded.values, _observe(schema, value), guarded.limits, at_us=at_us)
                 self._note_found(guarded, events)
 
@@ -121,14 +119,14 @@ class Guard:
             self._look_us = now_us
             heard, self._heard = self._heard, set()
             for guarded in self._guarded.values():
-                silent = Observation(heard=tuple(sorted(guarded.devices & heard)))
+                silent = Observation(heard=tuple(sorted(guarded.training.devices & heard)))
                 guarded.streams, events = step(guarded.streams, silent, guarded.limits, at_us=now_us)
                 self._note_found(guarded, events)
         found, self._found = self._found, []
         return found
 
     def _note_found(self, guarded: _Guarded, events: Iterable[SafetyEvent]) -> None:
-        self._found += [FoundEvent(training_session=guarded.training_session, event=event) for event in events]
+        self._found += [FoundEvent(training_session=guarded.training.id, event=event) for event in events]
 
 
 def _observe(schema: Schema, value: int) -> Observation:

@@ -16,7 +16,6 @@ from devices.wire import FLAG_BACKFILL, Schema
 from telerehab.db.tables import Block
 from telerehab.intake.guard import GUARDED_SCHEMAS, Guard
 from telerehab.intake.hot_reads import table_of
-from telerehab.intake.places import Training
 from telerehab.intake.taken_at import TakenAt
 
 LOOK_BACK_US: Final = 600_000_000
@@ -42,14 +41,13 @@ class _Frame(NamedTuple):
     rows: NDArray[Any]
 
 
-def replay_guard(db: Session, guard: Guard, trainings: Sequence[Training], *, now_us: int) -> None:
-    """Feed the guard, which follows these training sessions already, with what is stored of the last ten minutes."""
-    for training in trainings:
-        if training.limits is not None and training.worn:
-            since_us = max(training.opened_us, now_us - LOOK_BACK_US)
-            for block in _in_order(_read_frames(db, sorted(training.worn), since_us=since_us)):
-                guard.note_heard([block.device])
-                guard.note_rows(block.device, block.schema, block.rows, last_us=block.last_us)
+def replay_guard(db: Session, guard: Guard, *, now_us: int) -> None:
+    """Feed the guard with what is stored of the last ten minutes of the training sessions that it watches."""
+    for training in guard.trainings:
+        since_us = max(training.opened_us, now_us - LOOK_BACK_US)
+        for block in _in_order(_read_frames(db, sorted(training.worn), since_us=since_us)):
+            guard.note_heard([block.device])
+            guard.note_rows(block.device, block.schema, block.rows, last_us=block.last_us)
 
 
 def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[_Frame]:

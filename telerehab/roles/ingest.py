@@ -168,7 +168,7 @@ class Intake:
         if not pipeline.is_showing and self._has_caught_up():
             self._main_store.write(restore_live(pipeline, self._database))
             with reading(self._database.hot) as db:
-                replay_guard(db, pipeline.guard, pipeline.slots.trainings, now_us=now_us)
+                replay_guard(db, pipeline.guard, now_us=now_us)
             pipeline.resume_showing()
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
         if not self._hot_store.offer(effects.to_store):

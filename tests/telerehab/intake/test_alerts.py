@@ -49,7 +49,7 @@ def found_again(house: House, database: Database) -> list[FoundEvent]:
     guard = Guard()
     guard.follow(house.places)
     with reading(database.hot) as db:
-        replay_guard(db, guard, house.places.trainings, now_us=house.now_us)
+        replay_guard(db, guard, now_us=house.now_us)
     return list(guard.look(house.now_us))
 
 
