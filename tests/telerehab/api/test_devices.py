@@ -40,7 +40,8 @@ def rows(world: World) -> Sequence[Assignment]:
         return db.exec(select(Assignment).order_by(col(Assignment.starts_at))).all()
 
 
-def test_a_device_logs_in_with_the_password_that_was_shown_once(world: World) -> None:
+def test_a_device_logs_in_with_the_password_that_was_shown_once(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = with_devices(world, ())
     made = manager.post("/api/devices", json={"name": "s-1", "kind": "imu6", "usual_site": "thigh_right"}).json()
     credentials = SqlCredentials(world.database.main, world.settings)
@@ -114,7 +115,8 @@ def test_of_those_who_lend_two_devices_to_one_site_at_once_one_does(world: World
         assert sorted(pool.map(ask, range(2))) == ["", "site_taken"]
 
 
-def test_nothing_is_lent_in_hindsight_or_for_no_time(world: World) -> None:
+def test_nothing_is_lent_in_hindsight_or_for_no_time(sqlite_world: World) -> None:
+    world = sqlite_world
     manager, now = with_devices(world), utc_now(world.clock)
     patient_id = world.here.patient_ids[0]
     earlier = (now - timedelta(hours=1)).isoformat()
@@ -149,7 +151,8 @@ def test_a_kit_is_lent_whole_to_the_usual_sites_and_comes_back(world: World) -> 
     assert lend(manager, world.here.patient_ids[1], kit_id=kit["id"]) == ""
 
 
-def test_a_kit_of_which_one_device_is_lent_is_lent_not_at_all(world: World) -> None:
+def test_a_kit_of_which_one_device_is_lent_is_lent_not_at_all(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = world.as_staff("team_manager")
     kit = manager.post("/api/kits", json={"name": "Kasse 1"}).json()
     assert lend(manager, world.here.patient_ids[0], kit_id=kit["id"]) == "kit_empty"
@@ -160,7 +163,8 @@ def test_a_kit_of_which_one_device_is_lent_is_lent_not_at_all(world: World) -> N
     assert len(rows(world)) == 1
 
 
-def test_a_device_moves_to_another_kit_when_it_is_free(world: World) -> None:
+def test_a_device_moves_to_another_kit_when_it_is_free(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = with_devices(world)
     one, other = (manager.post("/api/kits", json={"name": name}).json() for name in ("Kasse 1", "Kasse 2"))
     assert one["shard"] != other["shard"]
@@ -174,7 +178,8 @@ def test_a_device_moves_to_another_kit_when_it_is_free(world: World) -> None:
     assert manager.delete(f"/api/kits/{other['id']}").status_code == 204
 
 
-def test_who_has_a_device_is_told_to_those_who_may_see_the_patient(world: World) -> None:
+def test_who_has_a_device_is_told_to_those_who_may_see_the_patient(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = with_devices(world)
     lend(manager, world.here.patient_ids[0], device_name="s-1")
     lend(manager, world.here.stranger_id, device_name="s-2")

@@ -116,7 +116,8 @@ def test_an_import_on_whose_patients_something_hangs_stays_and_says_what(world: 
     assert therapist.get(path).json()["display_name"] == "Åse Holm"
 
 
-def test_imports_of_elsewhere_do_not_exist_and_nobody_else_imports(world: World) -> None:
+def test_imports_of_elsewhere_do_not_exist_and_nobody_else_imports(sqlite_world: World) -> None:
+    world = sqlite_world
     import_id = world.as_staff("team_manager").post(PATH, json=body()).json()["import_id"]
     there = world.as_staff("team_manager", clinic=world.there)
     assert there.post(f"{PATH}/{import_id}/undo").status_code == 404

@@ -105,7 +105,8 @@ def test_an_identity_that_cannot_be_is_refused_by_kind(
     assert "0250" not in answer.text
 
 
-def test_a_therapist_makes_no_patient_for_others(world: World) -> None:
+def test_a_therapist_makes_no_patient_for_others(sqlite_world: World) -> None:
+    world = sqlite_world
     admin, manager = world.as_staff("admin"), world.as_staff("team_manager")
     body = {"email": "per@here.example", "display_name": "Per", "role": "therapist"}
     per = admin.post("/api/staff", json=body).json()["id"]
@@ -140,7 +141,8 @@ def test_what_is_hidden_is_shown_with_a_reason_and_the_look_is_recorded(world: W
     assert world.as_staff("team_manager").post(path, json={"what": "cpr", "reason": "Ret tal"}).status_code == 200
 
 
-def test_nobody_else_sees_what_is_hidden_and_no_look_is_written(world: World) -> None:
+def test_nobody_else_sees_what_is_hidden_and_no_look_is_written(sqlite_world: World) -> None:
+    world = sqlite_world
     patient_id = made(world.as_staff("therapist"))
     body = {"what": "cpr", "reason": "Nysgerrig"}
     for browser in (
@@ -169,7 +171,8 @@ def test_a_patient_is_found_by_number_in_the_own_house_and_every_question_is_rec
     ]
 
 
-def test_what_a_page_leaves_out_stays_and_null_takes_it_away(world: World) -> None:
+def test_what_a_page_leaves_out_stays_and_null_takes_it_away(sqlite_world: World) -> None:
+    world = sqlite_world
     therapist = world.as_staff("therapist")
     patient_id = made(therapist, has_protected_address=True)
     path = f"/api/patients/{patient_id}"
@@ -186,7 +189,8 @@ def test_what_a_page_leaves_out_stays_and_null_takes_it_away(world: World) -> No
     made(therapist, id=new_id())
 
 
-def test_an_identity_is_not_changed_into_another_patients(world: World) -> None:
+def test_an_identity_is_not_changed_into_another_patients(sqlite_world: World) -> None:
+    world = sqlite_world
     therapist = world.as_staff("therapist")
     made(therapist)
     other = made(therapist, cpr="010237-1234")
@@ -286,7 +290,8 @@ def test_a_course_with_an_open_alert_does_not_end_out_of_sight(world: World) -> 
     assert therapist.get(f"/api/patients/{patient_id}").status_code == 200
 
 
-def test_managers_see_no_referral_in_the_head_of_a_record(world: World) -> None:
+def test_managers_see_no_referral_in_the_head_of_a_record(sqlite_world: World) -> None:
+    world = sqlite_world
     therapist, manager = world.as_staff("therapist"), world.as_staff("team_manager")
     path = f"/api/patients/{world.here.patient_ids[0]}"
     day = utc_now(world.clock).date().isoformat()

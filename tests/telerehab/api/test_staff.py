@@ -142,7 +142,8 @@ def test_a_member_of_a_team_sees_its_patients_during_the_stated_time_only(world:
     assert seen == [[], [str(world.here.stranger_id)], []]
 
 
-def test_who_is_not_named_any_more_leaves_the_team_at_once(world: World) -> None:
+def test_who_is_not_named_any_more_leaves_the_team_at_once(sqlite_world: World) -> None:
+    world = sqlite_world
     manager, admin = world.as_staff("team_manager"), world.as_staff("admin")
     team = manager.post("/api/teams", json={"name": "Knæ"}).json()
     ids = [str(colleague(admin)["id"]) for _ in range(2)]
@@ -157,7 +158,8 @@ def test_who_is_not_named_any_more_leaves_the_team_at_once(world: World) -> None
     assert sees == [False, True]
 
 
-def test_only_therapists_of_the_house_belong_to_a_team(world: World) -> None:
+def test_only_therapists_of_the_house_belong_to_a_team(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = world.as_staff("team_manager")
     path = f"/api/teams/{manager.post('/api/teams', json={'name': 'Knæ'}).json()['id']}/members"
     own, foreign = world.here.staff_ids["admin"], world.there.therapist_id
@@ -169,7 +171,8 @@ def test_only_therapists_of_the_house_belong_to_a_team(world: World) -> None:
     assert there.get("/api/teams").json() == []
 
 
-def test_a_team_with_patients_cannot_be_dissolved(world: World) -> None:
+def test_a_team_with_patients_cannot_be_dissolved(sqlite_world: World) -> None:
+    world = sqlite_world
     manager = world.as_staff("team_manager")
     team_id = manager.post("/api/teams", json={"name": "Knæ"}).json()["id"]
     care = manager.post(f"/api/patients/{world.here.stranger_id}/care-relations", json={"team_id": team_id}).json()
