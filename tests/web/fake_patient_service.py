@@ -99,7 +99,6 @@ class PatientService:
     due: list[dict[str, Any]] = field(default_factory=list)
     appointments: list[dict[str, Any]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
-    assignments: list[dict[str, Any]] = field(default_factory=list)
     helped: list[dict[str, Any]] = field(default_factory=list)
     pause: dict[str, Any] | None = None
     help_call: dict[str, Any] | None = None
@@ -131,7 +130,6 @@ class PatientService:
             "goals": self.goals,
             "questionnaires-due": self.due,
             "adherence": {"days": self.days},
-            "assignments": self.assignments,
         }
         if path == "/api/my/today":
             return 200, answers["today"]

@@ -16,7 +16,7 @@ from tests.web.fake_clinic import (
 )
 from tests.web.fake_patient_service import NOT_STOPPED, PatientService, short_items, stopped, tablet_clinic
 from tests.web.inspection import press, wait_for
-from tests.web.test_patient_training import TO_FIRST_SET, do, seen_now, train_with_sensor
+from tests.web.test_patient_training import TO_FIRST_SET, do, train_with_sensor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -132,7 +132,7 @@ def test_where_the_patients_word_is_enough_the_patient_goes_on(open_page: OpenPa
 
 
 def test_a_sustained_heart_rate_over_the_limit_stops(open_page: OpenPage) -> None:
-    service = PatientService(items=short_items(), assignments=seen_now())
+    service = PatientService(items=short_items())
     with serve_clinic(tablet_clinic("da", service)) as clinic:
         page = open_page(clinic, "/patient")
         movement = train_with_sensor(page, clinic, service)

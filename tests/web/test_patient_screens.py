@@ -103,7 +103,7 @@ def test_every_screen_of_training_alone_is_accessible(open_page: OpenPage) -> No
         page = open_page(clinic, "/patient")
         inspector = Inspector(page, for_patients=True)
         press_when_shown(page, "start-alone")
-        page.wait_for_selector("text=Du har ingen sensor")
+        page.wait_for_selector("text=Vi ser ingen sensor")
         press(page, "tone")
         page.wait_for_selector("text=Lyden er prøvet")
         inspector.look("are we ready")

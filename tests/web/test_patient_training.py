@@ -1,7 +1,7 @@
 """Training alone in a real browser: what is told to the server, in which order, and that nothing is lost."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 OpenPage = Callable[..., Page]
 ELSE = patient_of(0)
+OPENING = r"/training-sessions/[^/]+$"
 
 
 def do(page: Page, actions: str | Sequence[str]) -> None:
@@ -69,7 +70,7 @@ def test_a_whole_plan_is_trained_and_told_in_its_order_and_ends_with_a_receipt(o
         page.wait_for_selector("text=2 af 2 øvelser færdige. Sæt i dag: 3. Gentagelser: 6.")
         page.wait_for_selector("text=Din træning er gemt")
         wait_for(lambda: kinds(service) == AS_TOLD, page)
-        opened = service.writes(r"training-sessions/[^/]+$")[0]
+        opened = service.writes(OPENING)[0]
         assert opened[2]["patient_id"] == ELSE
         assert opened[2]["plan_version_id"] == "0b0f8f1e-0000-4000-8000-00000000aaaa"
         sets = [body for _, path, body in service.writes("/sets/") if not path.endswith("/end")]
@@ -161,28 +162,21 @@ def test_messages_answers_and_rest_days_wait_for_the_link_too(open_page: OpenPag
 # --- counting ---
 
 
-def seen_now() -> list[dict[str, Any]]:
-    return [{"device_name": "imu-1", "body_site": "shank_right", "last_seen_at": datetime.now(UTC).isoformat()}]
-
-
 def train_with_sensor(page: Page, clinic: FakeClinic, service: PatientService) -> Movement:
     """Begin the first set with a sensor that is seen; return the movement that it sends."""
     page.wait_for_selector(".plan-lines")
     do(page, "start-alone")
+    wait_for(lambda: service.writes(OPENING), page)
+    movement = clinic.movements[service.writes(OPENING)[0][1].rsplit("/", 1)[1]] = Movement(repetitions=0)
     page.wait_for_selector("text=Sensoren er fundet")
-    do(page, "check-done space-yes")
-    wait_for(lambda: service.writes(r"training-sessions/[^/]+$"), page)
-    movement = clinic.movements[service.writes(r"training-sessions/[^/]+$")[0][1].rsplit("/", 1)[1]] = Movement(
-        repetitions=0
-    )
-    do(page, "pain-1")
+    do(page, "check-done space-yes pain-1")
     page.wait_for_selector('[data-action="begin-set"]')
     return movement
 
 
 def test_repetitions_come_from_the_sensor_where_there_is_one(open_page: OpenPage) -> None:
     items = [planned(0, "knee_extension_seated", side="right", sets=1, repetitions=3)]
-    service = PatientService(items=items, assignments=seen_now())
+    service = PatientService(items=items)
     with serve_clinic(tablet_clinic("da", service)) as clinic:
         page = open_page(clinic, "/patient")
         movement = train_with_sensor(page, clinic, service)
@@ -197,7 +191,7 @@ def test_repetitions_come_from_the_sensor_where_there_is_one(open_page: OpenPage
 
 
 def test_a_sensor_that_falls_silent_leaves_the_counting_to_the_hand(open_page: OpenPage) -> None:
-    service = PatientService(items=short_items(), assignments=seen_now())
+    service = PatientService(items=short_items())
     with serve_clinic(tablet_clinic("da", service)) as clinic:
         page = open_page(clinic, "/patient")
         train_with_sensor(page, clinic, service)
@@ -210,16 +204,25 @@ def test_a_sensor_that_falls_silent_leaves_the_counting_to_the_hand(open_page: O
 
 
 def test_a_sensor_that_is_not_seen_has_one_action_and_a_way_on(open_page: OpenPage) -> None:
-    silent = [{**seen_now()[0], "last_seen_at": "2026-01-01T00:00:00Z"}]
-    service = PatientService(items=short_items(), assignments=silent)
+    service = PatientService(items=short_items())
     with serve_clinic(tablet_clinic("da", service)) as clinic:
         page = open_page(clinic, "/patient")
         do(page, "start-alone")
-        page.wait_for_selector("text=Vi ser ikke sensoren. Sluk og tænd den.")
+        page.wait_for_selector("text=Vi ser ingen sensor")
         assert page.inner_text('[data-action="check-done"]') == "Træn uden sensor"
-        service.assignments = seen_now()
         do(page, "check-again")
+        page.wait_for_selector("text=Vi leder efter din sensor")
+        clinic.movements[service.writes(OPENING)[0][1].rsplit("/", 1)[1]] = Movement()
         page.wait_for_selector("text=Sensoren er fundet")
+
+
+def test_going_back_before_the_first_set_closes_what_was_opened(open_page: OpenPage) -> None:
+    service = PatientService(items=short_items())
+    with serve_clinic(tablet_clinic("da", service)) as clinic:
+        page = open_page(clinic, "/patient")
+        do(page, "start-alone check-back start-alone check-done space-no")
+        page.wait_for_selector('[data-action="start-alone"]')
+        wait_for(lambda: kinds(service) == ["open", "close stop"] * 2, page)
 
 
 def test_a_count_by_hand_is_announced_once(open_page: OpenPage) -> None:
@@ -389,7 +392,7 @@ def test_a_helper_trains_with_the_patient_in_the_patients_name(open_page: OpenPa
         page = open_page(clinic, "/patient")
         do(page, f"help-patient {WHOLE_PLAN}")
         page.wait_for_selector("text=Din træning er gemt")
-        assert service.writes(r"training-sessions/[^/]+$")[0][2]["patient_id"] == ELSE
+        assert service.writes(OPENING)[0][2]["patient_id"] == ELSE
         assert kinds(service) == AS_TOLD
 
 

@@ -34,7 +34,6 @@ export interface Alone {
   counted: number | null;
   bySensor: boolean;
   usesSensors: boolean;
-  isOpened: boolean;
   done: SetDone[];
   /** Sets that were done earlier today, by item. */
   doneBefore: number[];
@@ -50,12 +49,16 @@ export interface Given {
 
 export type Change = { state: Alone; writes: OutboxEntry[] };
 
-/** Return a training session that has not begun; null where today's plan is empty. */
-export function beginAlone(patientId: string, plan: TodaysPlan, given: Given): Alone | null {
+/**
+ * Return a training session at the device check; null where today's plan is empty.
+ *
+ * It is opened at once: only then are live values of the sensors seen. Without a set it counts as no training.
+ */
+export function beginAlone(patientId: string, plan: TodaysPlan, given: Given): Change | null {
   const first = firstUndone(plan.items, plan.items.map((item) => item.done_set_count));
   const start = first ?? { item: 0, set: 1 };
   if (plan.items.length === 0) return null;
-  return {
+  const state: Alone = {
     version: 1,
     patientId,
     id: given.newId(),
@@ -68,11 +71,11 @@ export function beginAlone(patientId: string, plan: TodaysPlan, given: Given): A
     counted: null,
     bySensor: false,
     usesSensors: false,
-    isOpened: false,
     done: [],
     doneBefore: plan.items.map((item) => (first === null ? 0 : item.done_set_count)),
     endReason: null,
   };
+  return { state, writes: [opening(state)] };
 }
 
 export function itemOf(state: Alone): TodaysItem {
@@ -84,10 +87,9 @@ export function passCheck(state: Alone, usesSensors: boolean): Change {
   return stay(state.step === "check" ? { ...state, usesSensors, step: "space" } : state);
 }
 
-/** There is room: the training session opens. */
+/** There is room to move. */
 export function confirmSpace(state: Alone): Change {
-  if (state.step !== "space") return stay(state);
-  return { state: { ...state, step: "start_pain", isOpened: true }, writes: [opening(state)] };
+  return stay(state.step === "space" ? { ...state, step: "start_pain" } : state);
 }
 
 export function reportPain(state: Alone, value: number, given: Given): Change {
@@ -154,7 +156,7 @@ export function stopTraining(state: Alone, given: Given): Change {
   if (state.step === "receipt") return stay(state);
   const wasInSet = state.step === "set";
   const done = wasInSet ? [...state.done, { item: state.item, set: state.set, counted: state.counted, bySensor: state.bySensor }] : state.done;
-  const writes = [...(wasInSet ? setEnd(state, "stopped", given) : []), ...(state.isOpened ? [closing(state, "stop")] : [])];
+  const writes = [...(wasInSet ? setEnd(state, "stopped", given) : []), closing(state, "stop")];
   return { state: { ...state, step: "receipt", endReason: "stop", done }, writes };
 }
 

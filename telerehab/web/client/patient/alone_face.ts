@@ -51,21 +51,25 @@ export class AloneFace {
     this.patientId = patientId;
     const before = kept<Alone>(this.key());
     this.set(before?.version === 1 && before.patientId === patientId ? before : null);
-    if (before) this.guard.useLimits(before.plan.limits);
-    if (before?.isOpened) {
-      this.guard.beginWatch(before.id);
-      this.listen();
-    }
+    const state = this.state.peek();
+    if (state !== null && state.step !== "receipt") this.guardNow(state);
   }
 
   begin(plan: TodaysPlan, patientId: string): void {
     this.patientId = patientId;
-    this.guard.useLimits(plan.limits);
-    this.set(beginAlone(patientId, plan, GIVEN));
+    const begun = beginAlone(patientId, plan, GIVEN);
+    if (begun === null) return;
+    this.take(begun);
+    this.guardNow(begun.state);
   }
 
   passCheck = (usesSensors: boolean) => this.make((state) => passCheck(state, usesSensors));
-  back = () => this.set(null);
+  /** Not now after all, before anything was trained: no receipt is due. */
+  back = () => {
+    this.make((state) => stopTraining(state, GIVEN));
+    this.finish();
+  };
+  confirmSpace = () => this.make(confirmSpace);
   beginSet = () => {
     this.countedBefore = this.newest()?.entry.repetitions ?? 0;
     this.make((state) => beginSet(state, GIVEN));
@@ -75,14 +79,6 @@ export class AloneFace {
   skip = () => this.make(skipItem);
   reportEffort = (value: number) => this.make((state) => reportEffort(state, value, GIVEN));
   goOn = () => this.make(returnToInstructions);
-
-  confirmSpace(): void {
-    const state = this.state.peek();
-    if (state === null) return;
-    this.make(confirmSpace);
-    this.guard.beginWatch(state.id);
-    this.listen();
-  }
 
   /** Judge pain here and now, without asking anybody; then tell it. */
   reportPain(value: number): void {
@@ -117,8 +113,10 @@ export class AloneFace {
 
   private make(change: (state: Alone) => Change): void {
     const before = this.state.peek();
-    if (before === null) return;
-    const { state, writes } = change(before);
+    if (before !== null) this.take(change(before));
+  }
+
+  private take({ state, writes }: Change): void {
     // The writes are kept before the state: after a crash between the two a step is told twice, never lost.
     for (const write of writes) this.outbox.put(write);
     this.set(state);
@@ -128,6 +126,12 @@ export class AloneFace {
   private set(state: Alone | null): void {
     this.state.value = state;
     keep(this.key(), state);
+  }
+
+  private guardNow(state: Alone): void {
+    this.guard.useLimits(state.plan.limits);
+    this.guard.beginWatch(state.id);
+    this.listen();
   }
 
   private listen(): void {

@@ -6,7 +6,7 @@ import { MovingFigure } from "../shared/moving_figure";
 import { useRepaint } from "../shared/parts";
 import { canSpeak, speak, stopSpeaking } from "../shared/speech";
 import { exercisesDone, itemOf, repetitionsDone, setsDone, type Alone } from "./alone";
-import { patientApi, type Assignment, type TodaysItem } from "./api";
+import type { TodaysItem } from "./api";
 import { chooseCue, CueHolder } from "./cue";
 import type { PatientFace } from "./face";
 import { Figure } from "./figure";
@@ -69,30 +69,23 @@ export function StopQuestion(props: { onNo(): void; onYes(): void }) {
   );
 }
 
-const SEEN_WITHIN_MS = 120_000;
+/** So long a sensor that is switched on may take to be seen. */
+const LOOKING_MS = 6000;
 
-type SensorState = "asking" | "none" | "seen" | "silent" | "unknown";
-
-function sensorStateOf(assignments: readonly Assignment[], nowMs: number): SensorState {
-  const lent = assignments.filter((assignment) => !assignment.ends_at || Date.parse(assignment.ends_at) > nowMs);
-  if (lent.length === 0) return "none";
-  const isSeen = lent.some((assignment) => assignment.last_seen_at && nowMs - Date.parse(assignment.last_seen_at) < SEEN_WITHIN_MS);
-  return isSeen ? "seen" : "silent";
-}
+type SensorState = "asking" | "seen" | "silent";
 
 /** "Are we ready?": what works, what does not, and training without sensors as a way on. */
 function CheckScreen({ face, state }: { face: PatientFace; state: Alone }) {
-  const [sensor, setSensor] = useState<SensorState>("asking");
+  const sensor = useSignal<SensorState>("asking");
   const [heard, setHeard] = useState(false);
-  const look = () => {
-    setSensor("asking");
-    patientApi.assignments(state.patientId).then(
-      (assignments) => setSensor(sensorStateOf(assignments, Date.now())),
-      () => setSensor("unknown"),
-    );
-  };
-  useEffect(look, []);
+  const [askedMs, setAskedMs] = useState(() => performance.now());
+  const isMeasurable = state.items.some((item) => item.is_measurable);
+  useRepaint((nowMs) => {
+    const isSeen = freshnessOf(face.alone.newest(), nowMs).freshness === "fresh";
+    sensor.value = isSeen ? "seen" : nowMs - askedMs < LOOKING_MS ? "asking" : "silent";
+  });
   const isOnline = !face.unreachable.value;
+  const isSeen = sensor.value === "seen";
   return (
     <main class="message page-screen">
       <Heading title={t("patient.check.title")} />
@@ -100,22 +93,18 @@ function CheckScreen({ face, state }: { face: PatientFace; state: Alone }) {
         <ul class="checks">
           <Check isGood={isOnline} text={t(isOnline ? "patient.check.online" : "patient.check.offline")} />
           <Check isGood={heard} text={t(heard ? "patient.check.sound" : "patient.check.sound.try")} />
-          <Check isGood={sensor === "seen"} text={t(`patient.check.sensor.${sensor}`)} />
+          <Check isGood={isSeen} text={t(isMeasurable || isSeen ? `patient.check.sensor.${sensor.value}` : "patient.check.sensor.none")} />
         </ul>
       </div>
       <div class="choices">
         <ToneButton onPlayed={() => setHeard(true)} />
-        {sensor !== "seen" && sensor !== "none" && (
-          <button class="button calm" data-action="check-again" onClick={look}>
+        {isMeasurable && sensor.value === "silent" && (
+          <button class="button calm" data-action="check-again" onClick={() => setAskedMs(performance.now())}>
             {t("patient.check.again")}
           </button>
         )}
-        <button
-          class="button primary"
-          data-action="check-done"
-          onClick={() => face.alone.passCheck(sensor === "seen")}
-        >
-          {t(sensor === "seen" ? "patient.check.go_on" : "patient.check.without_sensor")}
+        <button class="button primary" data-action="check-done" onClick={() => face.alone.passCheck(isSeen)}>
+          {t(isSeen ? "patient.check.go_on" : "patient.check.without_sensor")}
         </button>
         <button class="button calm" data-action="check-back" onClick={() => face.alone.back()}>
           {t("patient.back")}

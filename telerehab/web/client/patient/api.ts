@@ -128,13 +128,6 @@ export interface HelpedPatient {
   ends_at: string | null;
 }
 
-export interface Assignment {
-  device_name?: string;
-  body_site?: string;
-  ends_at?: string | null;
-  last_seen_at?: string | null;
-}
-
 export const patientApi = {
   me: () => call<Me>("GET", "/api/me"),
   today: (patient: string | null) => call<Today>("GET", patient === null ? "/api/my/today" : `/api/patients/${patient}/today`),
@@ -151,7 +144,6 @@ export const patientApi = {
   adherence: (patient: string, from: string, to: string) =>
     call<{ days: AdherenceDay[] }>("GET", `/api/patients/${patient}/adherence?from=${from}&to=${to}`),
   questionnairesDue: (patient: string) => list<DueQuestionnaire>(`/api/patients/${patient}/questionnaires-due`),
-  assignments: (patient: string) => list<Assignment>(`/api/patients/${patient}/assignments`),
   pin: () => call<{ has_pin: boolean }>("GET", "/api/my/tablet-pin"),
   setPin: (pin: string | null, oldPin: string | null) => call<unknown>("PUT", "/api/my/tablet-pin", { pin, old_pin: oldPin }),
   checkPin: (pin: string) => call<unknown>("POST", "/api/my/tablet-pin/check", { pin }),
