@@ -553,7 +553,12 @@ export interface TextValues {
   "need.technical": undefined;
   "need.watch": undefined;
   "need.worse": undefined;
+  "notice.about": { flag: string | number; notice: string | number };
   "notice.flag": { name: string | number };
+  "notice.other": { name: string | number };
+  "notice.read": undefined;
+  "notice.read.label": { notice: string | number };
+  "notice.title": undefined;
   "office.actor.helper": undefined;
   "office.actor.tablet": undefined;
   "office.add": undefined;
