@@ -553,7 +553,6 @@ export interface TextValues {
   "need.technical": undefined;
   "need.watch": undefined;
   "need.worse": undefined;
-  "notice.about": { flag: string | number; notice: string | number };
   "notice.flag": { name: string | number };
   "notice.other": { name: string | number };
   "notice.read": undefined;
