@@ -25,7 +25,8 @@ def demo(
 ) -> None:
     """Run a clinic with simulated homes on this machine and account for every sample at the end.
 
-    Exit code 1 when something was lost, missed or invented; 3 when it cannot run here.
+    Exit code 1 when something was lost, missed or invented, or the care scene did not go as it should; 3 when it cannot
+    run here.
     """
     options = DemoOptions(homes=homes, port=port, seconds=seconds, lan=lan, folder=folder)
     report = asyncio.run(run_demo(options, say=say, show_links=_show_links))
@@ -33,14 +34,15 @@ def demo(
         print_json(report.as_dict())
     else:
         _print_report(report)
-    raise SystemExit(int(ExitCode.OK if report.is_whole else ExitCode.FAILED))
+    raise SystemExit(int(ExitCode.OK if report.is_right else ExitCode.FAILED))
 
 
 def _show_links(links: Links) -> None:
     say("")
     say("Open these in Chromium; each link works once:")
-    say(f"  therapist  {links.therapist}")
-    for name, link in links.homes.items():
+    for name, link in links.staff.items():
+        say(f"  {name:9}  {link}")
+    for name, link in [*links.tablets.items(), ("helper", links.helper)]:
         say(f"  {name:9}  {link}")
         if links.authority is not None:
             segno.make(link, error="m").terminal(out=sys.stderr, compact=True)
@@ -92,7 +94,17 @@ def _print_report(report: DemoReport) -> None:
             for each in report.processes
         ],
     )
+    print_table(
+        "Care scene",
+        ["what", "", "took", "seen"],
+        [
+            (each.step.value, each.outcome.value, "" if each.seconds is None else f"{each.seconds:.1f} s", each.detail)
+            for each in report.care.steps
+        ],
+    )
     say("Nothing was lost." if report.is_whole else "NOT EVERYTHING IS ACCOUNTED FOR; see the table.")
+    if not report.care.is_right:
+        say("THE CARE SCENE DID NOT GO AS IT SHOULD; see the table.")
 
 
 def _degrees(value: float | None) -> str:

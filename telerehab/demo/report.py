@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from devices.wire import HEADER_SIZE
 from telerehab.db import tables
 from telerehab.db.engine import Database, reading
+from telerehab.demo.care_report import CareReport
 from telerehab.demo.observer import SeenAngles
 from telerehab.demo.truth import Repetition, read_poses, read_true_blocks, read_true_repetitions
 
@@ -62,6 +63,12 @@ class DemoReport:
     age_ms: Mapping[str, float | None]
     processes: Sequence[ProcessReport]
     restarts: Mapping[str, int]
+    care: CareReport
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether nothing is missing and the care scene went as it should."""
+        return self.is_whole and self.care.is_right
 
     @property
     def is_whole(self) -> bool:
@@ -73,7 +80,8 @@ class DemoReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
-        return {**asdict(self), "is_whole": self.is_whole}
+        care = {**asdict(self.care), "is_right": self.care.is_right, "outcomes": self.care.outcomes()}
+        return {**asdict(self), "care": care, "is_whole": self.is_whole, "is_right": self.is_right}
 
 
 def match_repetitions(

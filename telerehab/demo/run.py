@@ -17,12 +17,27 @@ from uuid import UUID
 import httpx2
 import psutil
 
+from telerehab.api.helpers import INVITATION_PREFIX
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import Database, open_database
 from telerehab.db.migrate import upgrade
+from telerehab.demo.care_report import CareReport
+from telerehab.demo.care_scene import CarePortals, CareScene, has_help_call, pause_for
 from telerehab.demo.certificates import Certificates, make_certificates
-from telerehab.demo.clinic import CLINIC_HOST, Clinic, DemoHome, home_host, make_clinic
+from telerehab.demo.clinic import (
+    CLINIC_HOST,
+    HELP_TELEPHONE,
+    HELPER_HOST,
+    STRANGER_HOST,
+    VERA_BIRTH_DATE,
+    VERA_HOST,
+    VERA_NAME,
+    Clinic,
+    DemoHome,
+    host_names,
+    make_clinic,
+)
 from telerehab.demo.errors import NoNetworkAddressError, NotReadyError, PagesMissingError, PortTakenError
 from telerehab.demo.folder import demo_folder
 from telerehab.demo.homes_plan import Home, HomesPlan
@@ -59,8 +74,10 @@ class DemoOptions:
 class Links:
     """One-time links to print."""
 
-    therapist: str
-    homes: dict[str, str]
+    staff: dict[str, str]
+    """The therapist first."""
+    tablets: dict[str, str]
+    helper: str
     authority: Path | None
 
 
@@ -115,6 +132,7 @@ async def _run_scene(
     )
     await _open_training_sessions(settings, clinic, live_session)
     observer = Observer(watch)
+    scene = CareScene(await _care_portals(settings, clinic), planned_s=options.seconds)
     simulator = Supervisor([_simulator_child(folder, clinic, settings)], stop_timeout_s=SIMULATOR_STOP_S)
     homes = Supervisor([_homes_child(folder, clinic, settings, live_session)])
     started_s = time.monotonic()
@@ -122,8 +140,10 @@ async def _run_scene(
     async with homes, simulator:
         children = {**roles.pids(), **simulator.pids(), **homes.pids()}
         usage.begin(children)
-        watching = asyncio.create_task(observer.run())
+        watching, playing = asyncio.create_task(observer.run()), asyncio.create_task(scene.run())
         show_links(_links(settings, clinic))
+        for line in care_caption(options.seconds):
+            say(line)
         say(scene_caption(len(clinic.homes)))
         await _wait_for_the_end(options.seconds, told_to_stop, roles)
         say("Ending: the homes stop, what is still on the way is stored")
@@ -131,6 +151,7 @@ async def _run_scene(
         seconds = time.monotonic() - started_s
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        care = await _end_care(scene, playing, was_told_to_end=told_to_stop.is_set(), say=say)
         await simulator.stop()
     sent = _read_sent_counts(folder / "simulator.log")
     return DemoReport(
@@ -139,7 +160,19 @@ async def _run_scene(
         age_ms=observer.age_quantiles_ms(),
         processes=processes,
         restarts=roles.restart_counts(),
+        care=care,
     )
+
+
+async def _end_care(
+    scene: CareScene, playing: asyncio.Task[None], *, was_told_to_end: bool, say: Callable[[str], None]
+) -> CareReport:
+    """End the care scene wherever it is, and account for it."""
+    playing.cancel()
+    (broken,) = await asyncio.gather(playing, return_exceptions=True)
+    if isinstance(broken, Exception):
+        say(f"The care scene broke: {type(broken).__name__}")
+    return scene.report(was_told_to_end=was_told_to_end)
 
 
 def scene_caption(homes: int) -> str:
@@ -152,6 +185,35 @@ def scene_caption(homes: int) -> str:
     """
     who, how = ("one home trains", "how well") if homes == 1 else (f"{homes} homes train", "how well each one moves")
     return f"Scene: {who} a seated knee extension; the therapist sees {how}. Ctrl-C ends it."
+
+
+def care_caption(planned_s: float | None) -> list[str]:
+    """Say what to open for the care scene and what will happen.
+
+    Examples
+    --------
+    >>> for line in care_caption(60):
+    ...     print(line)
+    Care: Vera Lind trains alone, on a tablet without sensors. Open the therapist's page and watch the top of it:
+      at once    she reports pain 8: her tablet stops, the alert stands on the page, and is acknowledged for you;
+      then       she calls for help, nobody answers for 30 s, and her tablet is told to telephone.
+      The caseload shows who loses range of motion and who stays away. Nothing is to be done; the scene plays itself.
+    """
+    pause_s = pause_for(planned_s)
+    soon = f"in {pause_s:.0f} s" if pause_s >= 1 else "at once"
+    help_call = (
+        "she calls for help, nobody answers for 30 s, and her tablet is told to telephone."
+        if has_help_call(planned_s)
+        else "nothing more: a call for help that nobody answers needs --for 60."
+    )
+    return [
+        f"Care: {VERA_NAME} trains alone, on a tablet without sensors."
+        " Open the therapist's page and watch the top of it:",
+        f"  {soon:9}  she reports pain 8: her tablet stops, the alert stands on the page, and is acknowledged for you;",
+        f"  {'then':9}  {help_call}",
+        "  The caseload shows who loses range of motion and who stays away."
+        " Nothing is to be done; the scene plays itself.",
+    ]
 
 
 class ProcessUsage:
@@ -221,7 +283,7 @@ def _free_port() -> int:
 
 
 def _certificates(folder: Path, address: str, homes: int) -> Certificates:
-    names = [CLINIC_HOST, *(home_host(number) for number in range(1, homes + 1))]  # no browser accepts *.localhost
+    names = host_names(homes)  # no browser accepts *.localhost
     return make_certificates(folder, hosts=[address, LOOPBACK, "localhost", *names], now=utc_now(SystemClock()))
 
 
@@ -300,6 +362,20 @@ def _authority(settings: Settings) -> Path | None:
     return settings.data_dir / "authority.pem" if settings.scheme == "https" else None
 
 
+async def _care_portals(settings: Settings, clinic: Clinic) -> CarePortals:
+    care = clinic.care
+    return CarePortals(
+        patient_id=care.patient_id,
+        tablet=await _enter(settings, VERA_HOST, care.tablet_token),
+        therapist=await _enter(settings, CLINIC_HOST, care.therapist_token),
+        stranger=await _enter(settings, STRANGER_HOST, care.stranger_token),
+        planted=care.planted,
+        name=VERA_NAME,
+        birth_date=VERA_BIRTH_DATE.isoformat(),
+        telephone=HELP_TELEPHONE,
+    )
+
+
 async def _open_training_sessions(settings: Settings, clinic: Clinic, live_session: UUID) -> None:
     for home in clinic.homes:
         portal = await _enter(settings, home.host, home.opener_token)
@@ -369,8 +445,15 @@ def _links(settings: Settings, clinic: Clinic) -> Links:
         return f"{settings.scheme}://{_host(settings, host)}:{settings.web_port}/enter#{token}"
 
     return Links(
-        therapist=link(CLINIC_HOST, clinic.therapist_token),
-        homes={home.name: link(home.host, home.page_token) for home in clinic.homes},
+        staff={
+            "therapist": link(CLINIC_HOST, clinic.therapist_token),
+            **{each.name: link(each.host, each.token) for each in clinic.staff},
+        },
+        tablets={
+            **{home.name: link(home.host, home.page_token) for home in clinic.homes},
+            clinic.vera.name: link(clinic.vera.host, clinic.vera.token),
+        },
+        helper=link(HELPER_HOST, f"{INVITATION_PREFIX}{clinic.invitation_token}"),
         authority=_authority(settings),
     )
 
