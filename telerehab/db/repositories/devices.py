@@ -377,6 +377,8 @@ class DeviceRepository:
         return begins_at
 
     def _require_device(self, name: str, *, lock: bool = False) -> Device:
+        if not is_device_name(name):  # also what a database would not even compare
+            raise NotFoundError("no such device")
         statement = select(Device).where(
             col(Device.name) == name, col(Device.organisation_id) == self._reader.organisation_id
         )

@@ -87,7 +87,7 @@ class MessageRepository:
         NotFoundError
             The reader does not converse with the patient, or the id is that of another patient's message.
         ConflictError
-            The id is that of another message.
+            The id is that of another message, or the course is over (`course_ended`): nobody would read it.
         TooManyAttemptsError
             The reader's side has sent very many today.
         """
@@ -101,6 +101,8 @@ class MessageRepository:
             if known.account_id != self._reader.account_id or not is_same_text:
                 raise ConflictError("this message is another one")
             return self._shown([known], opened)[0]
+        if opened.patient.ended_at is not None:
+            raise ConflictError("the course is over: nobody would read it", code="course_ended")
         sent = select(func.count()).where(
             col(Message.patient_id) == patient_id,
             col(Message.sent_at) > self._now - A_DAY,

@@ -219,6 +219,13 @@ def test_devices_kits_and_assignments_of_elsewhere_do_not_exist(world: World) ->
     assert rows(world)[0].ends_at is None
 
 
+@pytest.mark.parametrize("name", ["%00", "%ED%A0%80", "..%2F", "S-1", "s-1%00"])
+def test_a_name_that_no_device_has_is_not_found(world: World, name: str) -> None:
+    manager = with_devices(world, ["s-1"])
+    assert manager.put(f"/api/devices/{name}", json={}).status_code == 404
+    assert manager.delete(f"/api/devices/{name}").status_code == 404
+
+
 @pytest.mark.parametrize(
     "wish", [{}, {"device_name": "s-1", "kit_id": new_id()}, {"device_name": "s-1", "body_site": "tail"}]
 )

@@ -108,3 +108,11 @@ def test_one_side_that_writes_very_much_leaves_the_other_free(
     assert therapist.put(f"{path}/{new_id()}", json={"text": "Hej"}).status_code == 200
     world.clock.advance(86_401)
     assert world.as_tablet().put(f"{path}/{new_id()}", json={"text": "Hej"}).status_code == 200
+
+
+def test_after_the_course_nobody_writes_what_nobody_reads(sqlite_world: World) -> None:
+    world = sqlite_world
+    assert world.as_staff("therapist").post(f"/api/patients/{world.here.patient_ids[0]}/end").status_code == 204
+    refused = world.as_tablet().put(f"{path_of(world)}/{new_id()}", json={"text": "Hej"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "course_ended")
+    assert world.as_tablet().get(path_of(world)).json() == []
