@@ -59,8 +59,18 @@ class Bout:
 
 
 @pytest.fixture
-def bout(world: World) -> Bout:
+def bout(sqlite_world: World) -> Bout:
     """Give a training session whose patient should have been the other one."""
+    return _make_bout(sqlite_world)
+
+
+@pytest.fixture
+def bout_on_both(world: World) -> Bout:
+    """Give the same on SQLite and on PostgreSQL."""
+    return _make_bout(world)
+
+
+def _make_bout(world: World) -> Bout:
     wrong, right = world.here.patient_ids
     therapist = world.as_staff("therapist")
     for patient_id in (wrong, right):
@@ -213,7 +223,8 @@ def _is_named(ids: set[str], value: object) -> bool:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_no_table_has_anything_of_it_at_the_wrong_patient(bout: Bout, is_known: bool) -> None:
+def test_no_table_has_anything_of_it_at_the_wrong_patient(bout_on_both: Bout, is_known: bool) -> None:
+    bout = bout_on_both
     _train(bout)
     with reading(bout.world.database.main) as db:
         before = {name for name, row in _rows_of(db, bout.wrong) if _is_named(bout.ids, row)}
@@ -295,7 +306,8 @@ def _figures(world: World, patient_id: UUID) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_every_figure_of_the_wrong_patient_is_what_it_was_before(bout: Bout, is_known: bool) -> None:
+def test_every_figure_of_the_wrong_patient_is_what_it_was_before(bout_on_both: Bout, is_known: bool) -> None:
+    bout = bout_on_both
     before = _figures(bout.world, bout.wrong)
     _train(bout)
     evaluate_all(bout.world.database, utc_now(bout.world.clock))
@@ -309,7 +321,8 @@ def test_every_figure_of_the_wrong_patient_is_what_it_was_before(bout: Bout, is_
         assert rights["adherence"]["days"][-1]["done_set_count"] == 2
 
 
-def test_the_right_patient_has_it_whole_and_opens_what_was_sealed(bout: Bout) -> None:
+def test_the_right_patient_has_it_whole_and_opens_what_was_sealed(bout_on_both: Bout) -> None:
+    bout = bout_on_both
     _train(bout)
     _retract(bout, right=bout.right)
     therapist = bout.world.as_staff("therapist")
@@ -378,7 +391,8 @@ def test_nobody_takes_back_or_hands_over_what_is_not_in_their_care(bout: Bout) -
 # --- other rows ---
 
 
-def test_a_report_takes_its_stop_along_unless_another_one_holds_it(bout: Bout) -> None:
+def test_a_report_takes_its_stop_along_unless_another_one_holds_it(bout_on_both: Bout) -> None:
+    bout = bout_on_both
     world = bout.world
     tablet = world.as_tablet()
     assert tablet.put(bout.path, json=training(bout.wrong)).status_code == 200

@@ -40,6 +40,10 @@ MINUTE = 60.0
 @pytest.fixture
 def keeper(world: World) -> TrainingKeeper:
     """Give a keeper that runs for half an hour already and has no broker."""
+    return _make_keeper(world)
+
+
+def _make_keeper(world: World) -> TrainingKeeper:
     keeper = TrainingKeeper(world.settings, database=world.database, clock=world.clock, changes=world.changes)
     world.clock.advance(30 * MINUTE)
     return keeper
@@ -131,7 +135,8 @@ MOVEMENT: dict[str, tuple[str, Callable[[World, UUID, int], Any]]] = {
 
 
 @pytest.mark.parametrize("what", MOVEMENT)
-def test_what_happens_in_a_training_session_keeps_it_open(world: World, keeper: TrainingKeeper, what: str) -> None:
+def test_what_happens_in_a_training_session_keeps_it_open(sqlite_world: World, what: str) -> None:
+    world, keeper = sqlite_world, _make_keeper(sqlite_world)
     training_session = _open(world)
     world.clock.advance(10 * MINUTE)
     owner, make = MOVEMENT[what]
@@ -163,8 +168,9 @@ def _frame(world: World, training_session: UUID, phase: Phase, *, flags: int = 0
     ],
 )
 def test_movement_that_the_live_analysis_sees_keeps_it_open(
-    world: World, keeper: TrainingKeeper, phase: Phase, flags: int, is_kept: bool
+    sqlite_world: World, phase: Phase, flags: int, is_kept: bool
 ) -> None:
+    world, keeper = sqlite_world, _make_keeper(sqlite_world)
     training_session = _open(world)
     world.clock.advance(15 * MINUTE)
     assert keeper.take([_frame(world, training_session, phase, flags=flags), Raw("live/1/x", b"damaged", 0)]) == ()
@@ -173,7 +179,8 @@ def test_movement_that_the_live_analysis_sees_keeps_it_open(
     assert (_rows(world)[0].closed_at is None) == is_kept
 
 
-def test_a_process_that_has_just_started_closes_nothing_yet(world: World) -> None:
+def test_a_process_that_has_just_started_closes_nothing_yet(sqlite_world: World) -> None:
+    world = sqlite_world
     _open(world)
     world.clock.advance(60 * MINUTE)
     keeper = TrainingKeeper(world.settings, database=world.database, clock=world.clock, changes=world.changes)
@@ -203,9 +210,8 @@ def test_while_a_live_session_with_the_patient_runs_nothing_is_closed(world: Wor
     assert _rows(world)[0].closed_at is not None
 
 
-def test_a_live_session_that_has_ended_or_is_another_patients_keeps_nothing_open(
-    world: World, keeper: TrainingKeeper
-) -> None:
+def test_a_live_session_that_has_ended_or_is_another_patients_keeps_nothing_open(sqlite_world: World) -> None:
+    world, keeper = sqlite_world, _make_keeper(sqlite_world)
     _live_session(world, world.here.patient_ids[0])
     _live_session(world, world.here.patient_ids[1])
     _open(world)
@@ -358,7 +364,8 @@ HINDRANCES: dict[str, Callable[[World, Any], Any]] = {
 
 
 @pytest.mark.parametrize("why", HINDRANCES)
-def test_a_sensor_opens_nothing_where_there_is_no_reason_to(world: World, keeper: TrainingKeeper, why: str) -> None:
+def test_a_sensor_opens_nothing_where_there_is_no_reason_to(sqlite_world: World, why: str) -> None:
+    world, keeper = sqlite_world, _make_keeper(sqlite_world)
     assignment = _lend(world)
     with writing(world.database.main, owner="web") as db:
         HINDRANCES[why](world, db)
@@ -367,9 +374,8 @@ def test_a_sensor_opens_nothing_where_there_is_no_reason_to(world: World, keeper
     assert len(_rows(world)) == before, why
 
 
-def test_a_sensor_opens_nothing_in_a_live_session_and_without_a_plan_for_today(
-    world: World, keeper: TrainingKeeper
-) -> None:
+def test_a_sensor_opens_nothing_in_a_live_session_and_without_a_plan_for_today(sqlite_world: World) -> None:
+    world, keeper = sqlite_world, _make_keeper(sqlite_world)
     assignment = _lend(world)
     _live_session(world, world.here.patient_ids[0])
     keeper.open_started([assignment])
