@@ -1,8 +1,9 @@
 """The job that keeps the flags: every ten minutes of everybody, soon after something happened of whom it concerns.
 
 Facts are read first, in a transaction of their own; then the flags are brought up to date in one short writing
-transaction that locks the patients, so two processes that look at the same moment make one flag of one cause. Whoever
-treats the patient is told of a new or a worse flag: at most once per cause and day.
+transaction that begins with the patients' summaries, so two processes that look at the same moment wait for each other
+there and make one flag of one cause. Whoever treats the patient is told of a new or a worse flag: at most once per
+cause and day.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -72,7 +73,7 @@ def evaluate(database: Database, *, now: datetime, patient_ids: Collection[UUID]
     concerned = {patient_id for patient_id in people if found[patient_id] or rows.get(patient_id)}
     if known:
         with writing(database.main, owner=OWNER) as db:
-            write_summaries(db, known)
+            write_summaries(db, known)  # first: whoever writes of the same patients waits here until we are done
             _write(db, {patient_id: found[patient_id] for patient_id in concerned}, people, now=now)
 
 
@@ -112,8 +113,6 @@ def _write(
     db: Session, found: Mapping[UUID, list[Finding]], people: Mapping[UUID, PersonInCourse], *, now: datetime
 ) -> None:
     """Write what is new, changed or over, and tell who treats the patient."""
-    locked = select(Patient.id).where(col(Patient.id).in_(found)).order_by(col(Patient.id)).with_for_update()
-    db.exec(locked).all()
     rows = _read_rows(db, found, now=now)
     therapists = _read_therapists(db, found, now=now)
     for patient_id, findings in found.items():

@@ -3,13 +3,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlmodel import select
+from sqlmodel import select, update
 
 from telerehab.care.flags import Evidence, Finding, Flag, Rule
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.flag_rows import new_flag_row, read_flag, write_flag
-from telerehab.db.tables import AuditEvent, FlagAction
+from telerehab.db.tables import AuditEvent, BreakGlass, CareRelation, FlagAction
 from telerehab.db.tables import Flag as FlagRow
 from tests.telerehab.api.world import Clinic, World, new_id
 
@@ -148,6 +148,25 @@ def test_nobody_else_sees_or_takes_up_a_flag(world: World) -> None:
         assert browser.get(f"/api/flags/{flag_id}").status_code == 403
     with reading(world.database.main) as db:
         assert db.exec(select(FlagAction)).all() == []
+
+
+def test_who_broke_the_glass_sees_a_flag_and_does_not_take_it_up(world: World) -> None:
+    flag_id, now = _flag(world), utc_now(world.clock)
+    with writing(world.database.main, owner="web") as db:
+        db.exec(update(CareRelation).values(ends_at=now))
+        db.add(
+            BreakGlass(
+                organisation_id=world.here.organisation_id,
+                account_id=world.here.therapist_id,
+                patient_id=world.here.patient_ids[0],
+                reason_sealed=b"",
+                starts_at=now,
+                ends_at=now + timedelta(minutes=60),
+            )
+        )
+    therapist = world.as_staff("therapist")
+    assert therapist.get(f"/api/flags/{flag_id}").status_code == 200
+    assert therapist.post(f"/api/flags/{flag_id}/actions", json={"action": "resolved"}).status_code == 404
 
 
 @pytest.mark.parametrize(

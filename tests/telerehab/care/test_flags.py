@@ -160,7 +160,14 @@ def test_every_measurable_exercise_has_a_joint() -> None:
 
 @given(
     readings=st.lists(
-        st.tuples(st.integers(0, 40), st.floats(40, 120), st.integers(0, 12), st.floats(0, 1)), max_size=20
+        st.tuples(
+            st.integers(0, 40),
+            st.floats(40, 120),
+            st.sampled_from((2, 3, 10, 12)),
+            st.sampled_from((0.4, 0.5, 0.9, 1.0)),
+        ),
+        min_size=4,
+        max_size=24,
     ),
     is_standing=st.booleans(),
 )

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from telerehab.db.tables import (
 )
 from telerehab.jobs import flags
 from telerehab.jobs.flags import evaluate_all, evaluate_fresh
-from telerehab.jobs.patient_facts import read_known_patients
+from telerehab.jobs.patient_facts import KnownPatient, read_known_patients
 from telerehab.settings import Settings
 from tests.telerehab.jobs.course import EXERCISE, SIDE, Course, begin_course
 
@@ -78,10 +79,18 @@ def test_the_next_day_it_is_the_same_flag_and_it_ends_by_itself(course: Course) 
     assert len(course.notices()) == 1
 
 
-def test_processes_that_look_at_the_same_moment_make_one_flag(course: Course) -> None:
+def test_processes_that_look_at_the_same_moment_make_one_flag(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     _lose_range(course)
+    all_have_read = Barrier(4, timeout=20)
+
+    def read_and_wait(*args: Any, **named: Any) -> list[KnownPatient]:
+        known = read_known_patients(*args, **named)
+        all_have_read.wait()
+        return known
+
+    monkeypatch.setattr(flags, "read_known_patients", read_and_wait)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: evaluate_all(course.database, course.now), range(8)))
+        list(pool.map(lambda _: evaluate_all(course.database, course.now), range(4)))
     assert len(course.flags()) == 1
     assert len(course.notices()) == 1
 
