@@ -104,7 +104,9 @@ def response_of(error: RequestRefusedError) -> JSONResponse:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     extra = {"faults": list(error.faults[:FAULTS_MAX])} if isinstance(error, InvalidContentError) else None
     code = error.code or CODE_OF[kind]
-    return problem_response(STATUS_OF[kind], code=code, detail=str(error), headers=headers, extra=extra)
+    # What does not exist and what the reader may not see answer the same, to the letter.
+    detail = "not found" if isinstance(error, NotFoundError) else str(error)
+    return problem_response(STATUS_OF[kind], code=code, detail=detail, headers=headers, extra=extra)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -25,7 +25,7 @@ from telerehab.app import create_app
 from telerehab.auth.cookies import COOKIE_NAME
 from telerehab.auth.policies import PUBLIC, THERAPIST, declares
 from telerehab.db.engine import writing
-from telerehab.errors import MissingPolicyError, RequestRefusedError, TooManyAttemptsError
+from telerehab.errors import MissingPolicyError, NotFoundError, RequestRefusedError, TooManyAttemptsError
 from tests.telerehab.api.world import PASSWORD, World, new_id, token_of, training
 
 EXPECTED_POLICIES = {
@@ -266,7 +266,8 @@ def test_every_refusal_has_a_status_and_a_code() -> None:
         body = json.loads(bytes(response.body))
         assert response.media_type == "application/problem+json"
         assert body["status"] == response.status_code == problems.STATUS_OF[kind]
-        assert (body["code"], body["detail"]) == (problems.CODE_OF[kind], "why")
+        why = "not found" if kind is NotFoundError else "why"
+        assert (body["code"], body["detail"]) == (problems.CODE_OF[kind], why)
 
 
 def test_an_invalid_body_is_not_repeated(sqlite_world: World) -> None:
