@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from analytics.exercises import EXERCISES
 from sessions.live_session import RUNNING
-from sessions.participant import ParticipantState
+from sessions.participant import SEATED, ParticipantState
 from telerehab.care.plans import PlanItem
 from telerehab.clock import from_us
 from telerehab.db.alert_rows import is_standing_stop
@@ -54,7 +54,8 @@ IDLE_AFTER: Final = timedelta(minutes=20)
 REST_AFTER_TRAINING: Final = timedelta(minutes=15)
 """So long after a training session a sensor opens no other one: it is being taken off and put away."""
 _NO_SERVICE: Final = "communication_only"
-_GONE: Final = (ParticipantState.LEFT, ParticipantState.REMOVED, ParticipantState.EXPIRED)
+_HERE: Final = SEATED | {ParticipantState.WAITING}
+_EXPECTED: Final = _HERE | {ParticipantState.INVITED}
 
 
 def lock_patient(db: Session, patient_id: UUID) -> None:
@@ -117,8 +118,8 @@ def open_by_device(
     """Open a training session for the patient who has put this sensor on.
 
     None where there is no reason to: the sensor is lent no more, the patient trains already, has just trained, sits in
-    a live session (the therapist opens there), must not train before somebody confirms a stop, or has no exercise to
-    train today.
+    or is expected in a live session (the therapist opens there), must not train before somebody confirms a stop, or has
+    no exercise to train today.
     """
     assignment = db.get(Assignment, assignment_id)
     if assignment is None or not assignment.starts_at <= now < (assignment.ends_at or now + IDLE_AFTER):
@@ -175,7 +176,7 @@ def _may_open_by_device(db: Session, patient_id: UUID, *, now: datetime) -> bool
             or_(col(TrainingPause.ends_on).is_(None), col(TrainingPause.ends_on) >= today),
         ),
         exists().where(col(Alert.patient_id) == patient_id, is_standing_stop()),
-        col(Patient.id).in_(_sitting_in_live_sessions()),
+        col(Patient.id).in_(_in_live_sessions(_EXPECTED)),
     )
     return db.exec(select(Patient.id).where(col(Patient.id) == patient_id, or_(*hindrances))).first() is None
 
@@ -233,7 +234,7 @@ def find_idle(db: Session, *, moved_at: Mapping[UUID, datetime], now: datetime) 
         select(TrainingSession.id, TrainingSession.opened_at).where(
             col(TrainingSession.closed_at).is_(None),
             col(TrainingSession.opened_at) <= now - IDLE_AFTER,
-            col(TrainingSession.patient_id).not_in(_sitting_in_live_sessions()),
+            col(TrainingSession.patient_id).not_in(_in_live_sessions(_HERE)),
         )
     ).all()
     last = dict(opened)
@@ -267,14 +268,14 @@ def _last_signs(db: Session, training_sessions: Sequence[UUID]) -> list[tuple[UU
     return found
 
 
-def _sitting_in_live_sessions() -> SelectOfScalar[Any]:
-    """Return the patients who have a seat in a live session that runs, as a subquery."""
+def _in_live_sessions(states: Collection[ParticipantState]) -> SelectOfScalar[Any]:
+    """Return the patients whose seat in a live session that runs is in one of these states, as a subquery."""
     return (
         select(Participant.patient_id)
         .join(LiveSession, col(LiveSession.id) == col(Participant.live_session_id))
         .where(
             col(Participant.patient_id).is_not(None),
-            col(Participant.state).not_in([state.value for state in _GONE]),
+            col(Participant.state).in_([state.value for state in states]),
             col(LiveSession.state).in_([state.value for state in RUNNING]),
         )
     )

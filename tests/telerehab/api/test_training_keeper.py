@@ -198,14 +198,19 @@ def _live_session(world: World, *patient_ids: UUID) -> None:
     assert answer.status_code == 201, answer.text
 
 
+def _take_seats(world: World, state: str) -> None:
+    with writing(world.database.main, owner="media") as db:
+        db.exec(update(Participant).where(Participant.role == "patient").values(state=state))  # type: ignore[arg-type]
+
+
 def test_while_a_live_session_with_the_patient_runs_nothing_is_closed(world: World, keeper: TrainingKeeper) -> None:
     _live_session(world, world.here.patient_ids[0])
     _open(world)
     world.clock.advance(60 * MINUTE)
+    _take_seats(world, "reconnecting")
     keeper.close_idle()
     assert _rows(world)[0].closed_at is None
-    with writing(world.database.main, owner="media") as db:
-        db.exec(update(Participant).where(Participant.role == "patient").values(state="left"))  # type: ignore[arg-type]
+    _take_seats(world, "left")
     keeper.close_idle()
     assert _rows(world)[0].closed_at is not None
 
@@ -216,6 +221,7 @@ def test_a_live_session_that_has_ended_or_is_another_patients_keeps_nothing_open
     _live_session(world, world.here.patient_ids[1])
     _open(world)
     world.clock.advance(60 * MINUTE)
+    _take_seats(world, "connected")
     with writing(world.database.main, owner="media") as db:
         first = db.exec(select(Participant).where(Participant.patient_id == world.here.patient_ids[0])).one()
         db.exec(update(LiveSession).where(LiveSession.id == first.live_session_id).values(state="ended"))  # type: ignore[arg-type]
