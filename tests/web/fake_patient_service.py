@@ -107,12 +107,15 @@ class PatientService:
     pin: str | None = None
     is_down: bool = False
     """True: every answer is the server's own fault."""
+    is_logged_out: bool = False
     received: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def __call__(self, method: str, path: str, body: Any) -> tuple[int, Any] | None:
         """Answer one request; None where the script of the clinic answers."""
         if self.is_down:
             return 503, {"code": "unavailable"}
+        if self.is_logged_out:
+            return 401, {"code": "not_logged_in"}
         if method == "GET":
             return self._read(path)
         self.received.append((method, path, body))

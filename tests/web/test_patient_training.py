@@ -198,7 +198,10 @@ def test_a_sensor_that_falls_silent_leaves_the_counting_to_the_hand(open_page: O
         do(page, "begin-set")
         page.wait_for_selector(".exercise-figure .figure[data-zone]")
         clinic.sends_frames = False
+        page.wait_for_selector('.counter[data-freshness="delayed"] .delay-mark')
         page.wait_for_selector("text=Vi kan ikke måle lige nu. Tryk på +1")
+        assert page.inner_text(".count-none") == "Ikke målt"
+        assert page.locator(".count-number").count() == 0
         do(page, "plus")
         assert page.inner_text(".count-number") == "1"
 
@@ -249,6 +252,22 @@ def test_a_trembling_finger_counts_one(open_page: OpenPage) -> None:
         do(page, TO_FIRST_SET)
         page.dblclick('[data-action="plus"]')
         assert page.inner_text(".count-number") == "1"
+
+
+def test_nobody_is_sent_away_by_a_lost_login_while_training(open_page: OpenPage) -> None:
+    service = PatientService(items=short_items())
+    with serve_clinic(tablet_clinic("da", service)) as clinic:
+        page = open_page(clinic, "/patient")
+        do(page, f"{TO_FIRST_SET} plus")
+        wait_for(lambda: len(kinds(service)) == 3, page)
+        service.is_logged_out = True
+        do(page, "plus end-set pain-2 begin-set")
+        page.wait_for_timeout(3500)  # the page looks every 3 s
+        do(page, "plus stop stop-yes")
+        page.wait_for_selector("text=Gemt her, sendes når nettet er tilbage.")
+        service.is_logged_out = False
+        page.wait_for_selector("text=Din træning er gemt", timeout=20_000)
+        assert kinds(service)[3:] == ["set end", "pain 2 after_set", "set", "set end", "close stop"]
 
 
 # --- the figure, the voice, the keyboard ---

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { t, type TextKey } from "../shared/i18n";
+import type { Freshness } from "../shared/freshness";
 import { freshnessOf } from "../shared/live_values";
 import { MovingFigure } from "../shared/moving_figure";
 import { useRepaint } from "../shared/parts";
@@ -207,18 +208,22 @@ function SetScreen({ face, state }: { face: PatientFace; state: Alone }) {
   const item = itemOf(state);
   const holder = useMemo(() => new CueHolder(), []);
   const isMeasured = useSignal(false);
+  const freshness = useSignal<Freshness>("none");
+  const delaySeconds = useSignal(0);
   const cue = useSignal<TextKey | null>(null);
   useRepaint((nowMs) => {
     const value = state.usesSensors && item.is_measurable ? face.alone.newest() : null;
-    const { freshness } = freshnessOf(value, nowMs);
-    isMeasured.value = value !== null && (freshness === "fresh" || freshness === "delayed");
+    const judged = freshnessOf(value, nowMs);
+    freshness.value = judged.freshness;
+    delaySeconds.value = Math.floor((judged.ageMs ?? 0) / 1000);
+    isMeasured.value = judged.freshness === "fresh" || judged.freshness === "delayed";
     if (value === null || !isMeasured.value) {
       cue.value = null;
       return;
     }
     const chosen = chooseCue({
       exercise: item.code,
-      freshness,
+      freshness: judged.freshness,
       phase: value.entry.phase,
       angleDeg: value.history.newest(),
       targetLowDeg: item.target_low_deg,
@@ -230,6 +235,9 @@ function SetScreen({ face, state }: { face: PatientFace; state: Alone }) {
   });
   const counted = state.counted ?? 0;
   const countsByHand = !(isMeasured.value && state.bySensor);
+  // A number that a sensor counted is shown as long as the sensor is heard; nobody counted is not zero.
+  const isKnown = state.counted !== null && (!state.bySensor || isMeasured.value);
+  const isDelayed = state.bySensor && freshness.value === "delayed";
   const isReached = counted >= item.repetitions;
   return (
     <main class="exercise set">
@@ -242,15 +250,22 @@ function SetScreen({ face, state }: { face: PatientFace; state: Alone }) {
       ) : (
         <ItemFigure item={item} />
       )}
-      <div class="counter">
-        <p class="count-number" aria-hidden="true">
-          {counted}
-        </p>
-        <p class="count-of" aria-hidden="true">
-          {t("patient.count.of", { target: item.repetitions })}
-        </p>
+      <div class="counter count" data-freshness={isDelayed ? "delayed" : isKnown ? "fresh" : "gone"}>
+        {isKnown ? (
+          <>
+            <p class="count-number" aria-hidden="true">
+              {counted}
+            </p>
+            <p class="count-of" aria-hidden="true">
+              {t("patient.count.of", { target: item.repetitions })}
+              {isDelayed && <span class="delay-mark">{t("freshness.delayed", { seconds: delaySeconds.value })}</span>}
+            </p>
+          </>
+        ) : (
+          <p class="count-none">{t("patient.count.none")}</p>
+        )}
         <p class="hidden-text" role="status">
-          {counted === 0 ? "" : t("patient.count.spoken_of", { count: counted, target: item.repetitions })}
+          {counted === 0 || !isKnown ? "" : t("patient.count.spoken_of", { count: counted, target: item.repetitions })}
         </p>
         {countsByHand && (
           <button class="button primary plus" data-action="plus" onClick={() => face.alone.countOne()}>
@@ -259,7 +274,7 @@ function SetScreen({ face, state }: { face: PatientFace; state: Alone }) {
         )}
       </div>
       <p class="cue" data-cue={isReached ? "cue.target_reached" : (cue.value ?? "by_hand")}>
-        {isReached
+        {isReached && isKnown
           ? t("cue.target_reached", { target: item.repetitions })
           : cue.value !== null && cue.value !== "cue.none" && cue.value !== "cue.no_exercise" && cue.value !== "cue.target_reached"
             ? t(cue.value as "cue.hold")

@@ -35,6 +35,7 @@ export type Screen =
 
 const LOOK_AGAIN_MS = 3000;
 const CALL_AGAIN_MS = 1000;
+const RENEW_MS = 6 * 3_600_000;
 /** Kept for the tab only: after a reload the patient is back without a tap. */
 const SEAT_KEY = "telerehab.seat";
 /** Kept for the tab only: the PIN is asked when the page is opened, not again while somebody trains. */
@@ -72,6 +73,7 @@ export class PatientFace {
   readonly receipt = signal<Receipt | null>(null);
   readonly soundBlocked = signal<(() => void) | null>(null);
   private lastTherapistName = "";
+  private meReadMs = 0;
 
   readonly therapist = computed<Participant | null>(
     () => this.room.value?.state.value?.participants.find((participant) => participant.role === "therapist") ?? null,
@@ -88,7 +90,8 @@ export class PatientFace {
   readonly patientName = computed(() => (this.isHelper.value ? this.helped.value?.display_name : this.me.value?.display_name) ?? "");
 
   readonly screen = computed<Screen>(() => {
-    if (!this.loggedIn.value) return "not_logged_in";
+    // Who trains alone is not sent away in the middle; what is trained waits for the next login.
+    if (!this.loggedIn.value && this.alone.state.value === null) return "not_logged_in";
     if (this.needsPin()) return "pin";
     if (this.receipt.value) return "receipt";
     const room = this.room.value;
@@ -101,7 +104,7 @@ export class PatientFace {
     if (!this.loaded.value) return "loading";
     if (this.isHelper.value && this.helped.value === null) return "whom";
     const self = this.self.value;
-    if (!room) return this.offered.value !== null && !this.showsPlan.value ? "offer" : this.page.value;
+    if (!room) return this.canJoin() && !this.showsPlan.value ? "offer" : this.page.value;
     if (!self) return "loading";
     if (isWaiting(self)) return "waiting";
     if (!isPresent(self)) return "loading";
@@ -171,6 +174,10 @@ export class PatientFace {
     this.page.value = "home";
     this.helped.value = patient;
     if (patient !== null) void this.look();
+  }
+
+  canJoin(): boolean {
+    return this.offered.value !== null && this.may("join");
   }
 
   /** May this login do what a helper needs a scope for? */
@@ -347,9 +354,11 @@ export class PatientFace {
         // Known before anything of the patient is shown.
         if (me.role === "tablet") this.hasPin.value = await readHasPin();
         this.me.value = me;
+        this.meReadMs = performance.now();
         this.keepTelephone(me.organisation?.help_telephone);
       }
       if (this.isHelper.peek() && this.helped.peek() === null) this.helpedPatients.value = await patientApi.helpedPatients();
+      await this.renew();
       const sessions = await api.liveSessions();
       this.offered.value = sessions.find((session) => ["open", "live", "paused", "scheduled"].includes(session.state)) ?? null;
       this.unreachable.value = false;
@@ -357,12 +366,24 @@ export class PatientFace {
       this.loaded.value = true;
       if (this.patientId.peek() !== null && !this.needsPin()) void this.home.read(this.isHelper.peek());
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.loggedIn.value = false;
-      else this.unreachable.value = true;
+      if (error instanceof ApiError && error.status === 401) {
+        this.loggedIn.value = false;
+        if (this.alone.state.peek() === null) {
+          this.home.forget();
+          this.me.value = null; // read anew with the next login
+        }
+      } else this.unreachable.value = true;
       return;
     }
     const wasSeated = this.offered.value !== null && sessionStorage.getItem(SEAT_KEY) === this.offered.value.id;
     if (wasSeated && !this.room.peek() && !this.receipt.peek()) await this.join(this.media.value ?? "none");
+  }
+
+  /** A tablet's login is renewed by asking who it is; a page that is never closed asks now and then. */
+  private async renew(): Promise<void> {
+    if (performance.now() - this.meReadMs < RENEW_MS || this.alone.state.peek() !== null) return;
+    this.me.value = await patientApi.me();
+    this.meReadMs = performance.now();
   }
 
   private callAgain(): void {

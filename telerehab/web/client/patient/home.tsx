@@ -76,14 +76,14 @@ export function HomeScreen({ face }: { face: PatientFace }) {
         )}
       </section>
       <section class="home-actions" aria-label={t("patient.title")}>
-        {face.offered.value !== null && (
+        {face.canJoin() && (
           <button class="button primary" data-action="to-offer" onClick={() => (face.showsPlan.value = false)}>
             {t("patient.home.to_live")}
           </button>
         )}
         {plan !== null && plan.items.length > 0 && face.may("train_for") && (
           <button
-            class={`button big ${face.offered.value === null ? "primary" : "calm"}`}
+            class={`button big ${face.canJoin() ? "calm" : "primary"}`}
             data-action="start-alone"
             onClick={() => face.startAlone()}
           >

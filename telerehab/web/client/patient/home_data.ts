@@ -48,6 +48,12 @@ export class HomeData {
     this.appointments.value = [];
   }
 
+  /** This browser is nobody's tablet any more: the plan that was kept on it goes. */
+  forget(): void {
+    if (this.patientId !== null) keep(this.key(), null);
+    this.stop();
+  }
+
   /** Read again when it is time, or now. */
   async read(isHelper: boolean, isNow = false): Promise<void> {
     const patient = this.patientId;
