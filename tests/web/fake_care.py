@@ -69,6 +69,7 @@ class FakeCare:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     alerts: list[dict[str, Any]] = field(default_factory=list)
     help_calls: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
     versions: list[dict[str, Any]] = field(default_factory=list)
     refused: dict[str, Answer] = field(default_factory=dict)
     sent: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -213,6 +214,21 @@ class FakeCare:
             **fields,
         }
 
+    def notice(self) -> dict[str, Any]:
+        """Return a notice about the third patient that nobody has read."""
+        person = self._person(2)
+        return {
+            "id": SET,
+            "kind": "notice.flag",
+            "patient_id": person["id"],
+            "display_name": person["display_name"],
+            "birth_date": person["birth_date"],
+            "day": str(self.now.date()),
+            "data": {},
+            "created_at": self.at(hours=1),
+            "read_at": None,
+        }
+
     def _version(self, number: int, items: list[dict[str, Any]], reason: str) -> dict[str, Any]:
         full = f"{number:02d}a7f3c9" * 8
         return {
@@ -355,6 +371,13 @@ def _acknowledge(care: FakeCare, _body: Any, alert: str) -> Answer:
     return 200, {}
 
 
+def _read_notice(care: FakeCare, _body: Any, notice: str) -> Answer:
+    for one in care.notices:
+        if one["id"] == notice:
+            one["read_at"] = care.at()
+    return 200, {}
+
+
 def _answer_call(care: FakeCare, _body: Any, call: str) -> Answer:
     for one in care.help_calls:
         if one["id"] == call:
@@ -437,6 +460,8 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     (r"GET /api/caseload", _fixed(FakeCare.caseload)),
     (r"GET /api/alerts", _fixed(lambda care: care.alerts)),
     (r"GET /api/help-calls", _fixed(lambda care: care.help_calls)),
+    (r"GET /api/notices", _fixed(lambda care: care.notices)),
+    (rf"POST /api/notices{_X}/read", _read_notice),
     (rf"POST /api/alerts{_X}/acknowledge", _acknowledge),
     (rf"POST /api/help-calls{_X}/answer", _answer_call),
     (rf"POST /api/help-calls{_X}/close", _close_call),

@@ -43,10 +43,12 @@ def raise_everything(care: FakeCare) -> None:
 
 def test_the_daily_pages_are_accessible(open_page: OpenPage) -> None:
     clinic, care = care_clinic("da")
+    care.notices = [care.notice()]
     with serve_clinic(clinic):
         page = open_page(clinic, "/therapist")
         inspector = Inspector(page, for_patients=False)
         page.wait_for_selector(".case")
+        page.wait_for_selector("[data-notice]")
         inspector.look("caseload")
         press(page, "why")
         page.wait_for_selector("dialog table")

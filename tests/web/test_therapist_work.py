@@ -195,6 +195,18 @@ def test_a_flag_opens_its_data_and_is_taken_up_in_the_version_that_was_seen(open
         assert care.writes("/actions") == [{"action": "acknowledged", "note": None, "version": 1}]
 
 
+def test_a_notice_leads_to_the_patient_and_goes_when_it_was_seen(open_page: OpenPage) -> None:
+    clinic, care = care_clinic("da")
+    care.notices = [care.notice()]
+    with serve_clinic(clinic):
+        page = open_page(clinic, "/therapist")
+        page.wait_for_selector("[data-notice] a")
+        assert "Anna Møller: noget at se på" in page.inner_text("[data-notice]")
+        assert "født 3. marts 1938" in page.inner_text("[data-notice]")
+        page.click('[data-action="notice-read"]')
+        page.wait_for_selector("[data-notice]", state="detached")
+
+
 def test_the_strip_of_fourteen_days_says_in_words_what_it_shows(open_page: OpenPage) -> None:
     clinic, _ = care_clinic("da")
     with serve_clinic(clinic):

@@ -15,6 +15,8 @@ export const care = {
   helpCalls: () => list<T.HelpCall>("/api/help-calls?open=true"),
   answerHelpCall: (id: string) => post<T.HelpCall>(`/api/help-calls/${id}/answer`),
   closeHelpCall: (id: string, outcome: T.HelpOutcome, note: string | null) => post(`/api/help-calls/${id}/close`, { outcome, note }),
+  notices: () => list<T.NoticeRead>("/api/notices"),
+  readNotice: (id: string) => post(`/api/notices/${id}/read`),
   flag: (id: string) => get<T.FlagDetail>(`/api/flags/${id}`),
   actOnFlag: (id: string, version: number, action: "acknowledged" | "resolved", note: string | null) =>
     post(`/api/flags/${id}/actions`, { action, note, version }),

@@ -99,6 +99,17 @@ export interface Caseload {
   counted_at: string | null;
 }
 
+/** `kind` is the key of a sentence. */
+export interface NoticeRead {
+  id: string;
+  kind: string;
+  patient_id: string | null;
+  display_name: string | null;
+  birth_date: string | null;
+  created_at: string;
+  read_at: string | null;
+}
+
 // --- record ---
 
 export interface Clock {

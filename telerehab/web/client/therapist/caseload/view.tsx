@@ -8,6 +8,7 @@ import { Field } from "../parts/fields";
 import { Panel } from "../parts/panel";
 import { SessionList } from "../sessions";
 import type { Caseload, CaseloadPatient, FlagRead } from "../types";
+import { Notices } from "./notices";
 import { choose, isOnToday, isSameOrder, keepOrder, needsMe, pageOf, type Filter } from "./order";
 import { CaseloadRow } from "./row";
 import { WhyDialog } from "./why";
@@ -27,6 +28,7 @@ export function CaseloadView({ face }: { face: TherapistFace }) {
           <SessionList sessions={face.sessions.value ?? []} heading="h3" />
         </section>
       )}
+      <Notices face={face} />
       <Panel title={t("caseload.patients")} loaded={loaded} class="caseload" isEmpty={(caseload) => caseload.patients.length === 0} empty={t("caseload.empty")}>
         {(caseload) => caseload.patients.length > 0 && <List caseload={caseload} onWhy={(flag, patient) => setWhy({ flag, patient })} />}
       </Panel>
