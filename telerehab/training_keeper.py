@@ -16,6 +16,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import numpy as np
+from sqlalchemy.exc import SQLAlchemyError
 
 from analytics.results import Phase
 from devices.broker_client import BrokerClient
@@ -56,6 +57,7 @@ class TrainingKeeper:
         self._moved_at: dict[UUID, datetime] = {}
         self._started_at = utc_now(clock)
         self._looked_ns = clock.monotonic_ns()
+        self._is_connecting = False
         self._client = BrokerClient(
             settings.mqtt_host,
             settings.mqtt_port,
@@ -65,16 +67,16 @@ class TrainingKeeper:
         )
 
     async def run(self) -> None:
-        """Open and close, until cancelled."""
-        self._client.start()
+        """Open and close, until cancelled; what a database that is away refuses is tried again."""
+        if not self._is_connecting:
+            self._is_connecting = True
+            self._client.start()
         while True:
             self._client.tend(self._clock.monotonic_ns())
-            started = self.take(self._client.take())
-            if started:
-                await in_thread(functools.partial(self.open_started, started))
-            if self._clock.monotonic_ns() - self._looked_ns >= LOOK_INTERVAL_NS:
-                self._looked_ns = self._clock.monotonic_ns()
-                await in_thread(self.close_idle)
+            try:
+                await self._look_after(self.take(self._client.take()))
+            except SQLAlchemyError as error:
+                log.warning("the database refused: %s", type(error).__name__)
             await asyncio.sleep(TAKE_INTERVAL_S)
 
     def close(self) -> None:
@@ -117,6 +119,14 @@ class TrainingKeeper:
         for change in take_changes(db):
             log.info("training session %s was closed: nobody moved", change.id)
             self._changes.announce(change)
+
+    async def _look_after(self, started: Sequence[UUID]) -> None:
+        """Open what was started, and twice a minute close what stands still."""
+        if started:
+            await in_thread(functools.partial(self.open_started, started))
+        if self._clock.monotonic_ns() - self._looked_ns >= LOOK_INTERVAL_NS:
+            self._looked_ns = self._clock.monotonic_ns()
+            await in_thread(self.close_idle)
 
     def _note_frame(self, raw: Raw) -> None:
         """Note the training sessions whose analysis sees movement."""

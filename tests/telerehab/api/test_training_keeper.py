@@ -1,5 +1,6 @@
 """Training sessions are opened by a sensor that was put on, and closed when nobody has moved for twenty minutes."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from sqlmodel import select, update
 
 from analytics.results import Phase
 from devices.ports import Raw
-from telerehab.clock import from_us, to_us, utc_now
+from telerehab.clock import ManualClock, SystemClock, from_us, to_us, utc_now
 from telerehab.db import provisioning
 from telerehab.db.engine import reading, writing
 from telerehab.db.tables import (
@@ -31,6 +32,7 @@ from telerehab.db.tables import (
 )
 from telerehab.live_frame import ENTRY_DTYPE, FLAG_SENSOR_LOST, encode_live_frame
 from telerehab.training_keeper import TrainingKeeper
+from tests.devices.broker_fixtures import MemoryCredentials, connected, embedded_broker
 from tests.telerehab.api.test_plans import today_of, version
 from tests.telerehab.api.world import World, new_id, training
 
@@ -392,3 +394,41 @@ def test_a_sensor_opens_nothing_in_a_live_session_and_without_a_plan_for_today(s
         db.exec(update(Assignment).values(patient_id=world.here.patient_ids[1]))  # who has no plan
     keeper.open_started([assignment])
     assert _rows(world) == []
+
+
+class _Ticking:
+    """The world's date, with durations that pass: the connection to the broker needs them."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def utc_ns(self) -> int:
+        return self._clock.utc_ns()
+
+    def monotonic_ns(self) -> int:
+        return SystemClock().monotonic_ns()
+
+
+class _AnyPassword(MemoryCredentials):
+    def may_log_in(self, username: str, password: str) -> bool:
+        return True
+
+
+@pytest.mark.anyio
+async def test_the_word_of_intake_reaches_it_over_the_broker(sqlite_world: World) -> None:
+    world, credentials = sqlite_world, _AnyPassword()
+    assignment = _lend(world)
+    with embedded_broker(credentials) as port, connected(port, "ingest") as ingest:
+        settings = world.settings.model_copy(update={"mqtt_port": port})
+        keeper = TrainingKeeper(settings, database=world.database, clock=_Ticking(world.clock), changes=world.changes)
+        running = asyncio.create_task(keeper.run())
+        try:
+            async with asyncio.timeout(20):
+                while not world.changes.told:
+                    ingest.publish(_told(assignment)[0].topic, _told(assignment)[0].payload)
+                    await asyncio.sleep(0.1)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            keeper.close()
+    assert [row.opened_via for row in _rows(world)] == ["device"]
