@@ -93,14 +93,14 @@ class HelpCallRepository:
             if same.patient_id != opened.patient.id:
                 raise NotFoundError("no such help call")
             return self.get(help_call_id)
+        if live_session_id is not None:
+            self._require_seat(live_session_id, opened.patient.id)
         line = self._line()
         is_open = (col(HelpCall.patient_id) == opened.patient.id) & col(HelpCall.closed_at).is_(None)
         row = self._db.exec(select(HelpCall).where(is_open).order_by(col(HelpCall.called_at))).first()
         if row is not None:
             write_call(self._db, row, press_again(read_call(row), now=self._now, line=line))
             return self.get(row.id)
-        if live_session_id is not None:
-            self._require_seat(live_session_id, opened.patient.id)
         row = HelpCall(
             id=help_call_id,
             organisation_id=opened.patient.organisation_id,
