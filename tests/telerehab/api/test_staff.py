@@ -87,6 +87,7 @@ def test_a_disabled_account_gets_no_link_and_can_be_enabled_again(sqlite_world: 
     assert world.browser().post("/api/enter", json={"token": token}).status_code == 401
     assert admin.post(f"{path}/link").json()["code"] == "account_disabled"
     assert admin.post(f"{path}/enable").json()["is_disabled"] is False
+    assert world.browser().post("/api/enter", json={"token": token}).status_code == 401, "the older link stays void"
     assert admin.post(f"{path}/link").status_code == 201
 
 
