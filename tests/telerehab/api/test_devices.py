@@ -1,5 +1,6 @@
 import itertools
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -11,8 +12,10 @@ from starlette.testclient import TestClient
 
 from telerehab.auth.device_credentials import SqlCredentials
 from telerehab.clock import utc_now
-from telerehab.db.engine import reading
+from telerehab.db.engine import reading, writing
+from telerehab.db.provisioning import assign_device
 from telerehab.db.tables import Assignment
+from telerehab.errors import ConflictError
 from telerehab.intake.places import read_places
 from tests.telerehab.api.world import World, new_id, training
 
@@ -101,6 +104,39 @@ def test_of_those_who_lend_a_device_at_once_one_has_it(world: World) -> None:
         with ThreadPoolExecutor(2) as pool:
             assert sorted(pool.map(ask, range(6))) == ["", *["device_lent"] * 5]
     assert len(rows(world)) == len(DEVICES)
+
+
+def test_who_lends_a_device_while_another_is_lending_it_waits_and_is_refused(world: World) -> None:
+    with_devices(world)
+    first_has_lent, second_is_through = threading.Event(), threading.Event()
+
+    def assign(i: int) -> None:
+        with writing(world.database.main, owner="web") as db:
+            assign_device(
+                db,
+                device_name="s-1",
+                patient_id=world.here.patient_ids[i],
+                body_site=None,
+                starts_at=utc_now(world.clock),
+            )
+            if i == 0:
+                first_has_lent.set()
+                second_is_through.wait(0.5)  # only one that does not wait for us comes through before our commit
+
+    def assign_second() -> None:
+        first_has_lent.wait(10)
+        try:
+            assign(1)
+        finally:
+            second_is_through.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        second, first = pool.submit(assign_second), pool.submit(assign, 0)
+        first.result()
+        with pytest.raises(ConflictError) as refused:
+            second.result()
+    assert refused.value.code == "device_lent"
+    assert [row.patient_id for row in rows(world)] == [world.here.patient_ids[0]]
 
 
 def test_of_those_who_lend_two_devices_to_one_site_at_once_one_does(world: World) -> None:
