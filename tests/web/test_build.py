@@ -78,18 +78,16 @@ def test_every_code_of_the_analysis_has_its_words() -> None:
 
 
 def test_no_text_lies_unused() -> None:
-    sources = "".join(
+    pages = "".join(
         path.read_text(encoding="utf-8")
         for path in CLIENT.rglob("*.ts*")
         if "node_modules" not in path.parts and not path.name.startswith("texts")
     )
-    families = ("exercise.", "phase.", "reason.", "cue.ready.", "cue.up.", "state.", "trust.", "side.", "link.")
-    unused = [
-        key
-        for key in texts_in("da")
-        if f'"{key}"' not in sources and not key.startswith((*families, "room.need.", "language."))
-    ]
-    assert unused == []
+    server = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "telerehab").rglob("*.py"))
+    families = {*re.findall(r"`([a-z_.]+\.)\$\{", pages), *re.findall(r'f"([a-z_.]+\.)\{', server)}
+    families |= {"language.", "cue.ready.", "cue.up."}
+    used = set(re.findall(r'"([a-z_]+(?:\.\w+)+)"', pages + server))
+    assert [key for key in texts_in("da") if key not in used and not key.startswith(tuple(families))] == []
 
 
 def test_the_server_finds_texts_in_the_readers_language() -> None:

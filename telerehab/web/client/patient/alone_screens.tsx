@@ -143,6 +143,7 @@ function IntroScreen({ face, state }: { face: PatientFace; state: Alone }) {
       <p class="note exercise-place">
         {t("patient.exercise.place", { number: state.item + 1, count: state.items.length })} · {dose(item)}
         {load(item)}
+        {setting(item)}
       </p>
       <ItemFigure item={item} />
       <ol class={`instructions ${isSafety ? "safety" : ""}`} aria-live="polite">
@@ -169,6 +170,12 @@ function IntroScreen({ face, state }: { face: PatientFace; state: Alone }) {
 
 function sentences(text: TodaysItem["instructions"]): string[] {
   return text.da.map((danish, index) => inWords({ da: danish, en: text.en[index] ?? null }));
+}
+
+/** How one begins, and what must lie ready: "Sitting · A steady chair". */
+function setting(item: TodaysItem): string {
+  const things = item.equipment.map((thing) => t(`equipment.${thing}` as "equipment.chair"));
+  return [` · ${t(`start_pose.${item.start_pose}` as "start_pose.sitting")}`, ...things].join(" · ");
 }
 
 function load(item: TodaysItem): string {
