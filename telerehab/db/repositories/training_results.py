@@ -1,11 +1,13 @@
 """What came of training: results with their corrections, pauses, and adherence, as far as one reader may see them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import exists
 from sqlmodel import Session, col, select
 
 from telerehab.auth.access import Scope
@@ -25,6 +27,7 @@ from telerehab.care.results import (
     original_of,
 )
 from telerehab.db.changes import note_change
+from telerehab.db.done_sets import NOT_VALID, is_done_set
 from telerehab.db.repositories.patients import PatientRepository
 from telerehab.db.repositories.plans import read_content
 from telerehab.db.repositories.training_sessions import TrainingSessionRepository
@@ -307,8 +310,8 @@ class TrainingResultRepository:
     def _read_done(self, patient_id: UUID, *, first_day: date, stop_day: date) -> list[TrainingDone]:
         """Return what was trained on the local days, one value for each exercise and side of a training session.
 
-        A set that has ended counts, unless a therapist called it not valid; where there are no sets, repetitions, or
-        the word of the patient that it is done, say that there was training that nobody counted.
+        Where a training session has no sets, its repetitions, or the patient's word that it is done, say that there was
+        training that nobody counted.
         """
         zone = zone_of(self._db, patient_id)
         start, stop = (datetime.combine(day, datetime.min.time(), zone) for day in (first_day, stop_day))
@@ -320,43 +323,45 @@ class TrainingResultRepository:
                 col(TrainingSession.opened_at) < stop,
             )
         ).all()
-        ids = [row.id for row in sessions]
-        void = self._read_void(ids)
-        sets: dict[UUID, list[TrainingSet]] = {}
-        for row in self._db.exec(select(TrainingSet).where(col(TrainingSet.training_session_id).in_(ids))):
-            sets.setdefault(row.training_session_id, []).append(row)
-        moved = set(
-            self._db.exec(
-                select(Repetition.training_session_id)
-                .where(col(Repetition.training_session_id).in_(ids))
-                .group_by(col(Repetition.training_session_id))
-            )
-        )
+        counts = self._count_done_sets([row.id for row in sessions])
+        uncounted = self._find_uncounted([row.id for row in sessions])
         done: list[TrainingDone] = []
-        for session in sessions:
-            if session.id in void:
-                continue
-            day = session.opened_at.astimezone(zone).date()
-            counts: dict[tuple[str, str], int | None] = {}
-            for each in sets.get(session.id, ()):
-                if each.ended_at is not None and each.id not in void:
-                    counts[each.exercise, each.side] = (counts.get((each.exercise, each.side)) or 0) + 1
-            if session.id not in sets and (session.close_reason == DONE or session.id in moved):
-                counts[session.exercise, session.side] = None
+        for row in sessions:
+            found: dict[tuple[str, str], int | None] = dict(counts.get(row.id, {}))
+            if row.id in uncounted and (row.close_reason == DONE or uncounted[row.id]):
+                found[row.exercise, row.side] = None
+            day = row.opened_at.astimezone(zone).date()
             done += [
                 TrainingDone(day=day, exercise=exercise, side=side, set_count=set_count)
-                for (exercise, side), set_count in counts.items()
+                for (exercise, side), set_count in found.items()
             ]
         return done
 
-    def _read_void(self, training_sessions: Sequence[UUID]) -> set[UUID]:
-        """Return the sets, and the training sessions, that a therapist called not valid."""
-        statement = select(Correction.training_session_id, Correction.training_set_id).where(
-            col(Correction.training_session_id).in_(training_sessions),
-            col(Correction.kind) == "not_valid",
+    def _count_done_sets(self, training_sessions: Sequence[UUID]) -> dict[UUID, Counter[tuple[str, str]]]:
+        """Return how many sets of each exercise and side were done, by training session."""
+        statement = (
+            select(TrainingSet.training_session_id, TrainingSet.exercise, TrainingSet.side)
+            .join(TrainingSession, col(TrainingSession.id) == col(TrainingSet.training_session_id))
+            .where(col(TrainingSession.id).in_(training_sessions), is_done_set())
+        )
+        counts: dict[UUID, Counter[tuple[str, str]]] = {}
+        for training_session, exercise, side in self._db.exec(statement):
+            counts.setdefault(training_session, Counter())[exercise, side] += 1
+        return counts
+
+    def _find_uncounted(self, training_sessions: Sequence[UUID]) -> dict[UUID, bool]:
+        """Return the training sessions without sets that nobody called not valid, and whether sensors saw movement."""
+        this = col(TrainingSession.id)
+        has_sets = exists().where(col(TrainingSet.training_session_id) == this)
+        is_void = exists().where(
+            col(Correction.training_session_id) == this,
+            col(Correction.training_set_id).is_(None),
+            col(Correction.kind) == NOT_VALID,
             col(Correction.withdrawn_at).is_(None),
         )
-        return {set_id or session_id for session_id, set_id in self._db.exec(statement)}
+        has_moved = exists().where(col(Repetition.training_session_id) == this)
+        statement = select(TrainingSession.id, has_moved).where(this.in_(training_sessions), ~has_sets, ~is_void)
+        return {identifier: bool(moved) for identifier, moved in self._db.exec(statement)}
 
 
 def _corrected(wish: CorrectionWish) -> dict[str, Any]:
