@@ -65,6 +65,7 @@ from telerehab.db.changes import Change, Changes
 from telerehab.db.engine import open_database
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.live.fanout import LiveFanout
+from telerehab.live.help_calls import HelpCallWatch
 from telerehab.live.media_client import MediaClient
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor, in_thread
@@ -189,6 +190,7 @@ async def _open_parts(
             stack.push_async_callback(asyncio.to_thread, broker_changes.close)
             fanout.start(tasks)
             tasks.start("broker connection", broker_changes.run)
+            tasks.start("help calls", HelpCallWatch(database, clock=clock, changes=changes).run)
         tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
         stack.push_async_callback(tasks.close)
         pairing_code_key = settings.secret_for("pairing code")
