@@ -14,8 +14,7 @@ from uuid import UUID, uuid4
 
 from telerehab.demo.care_report import WHOLE_FROM_S, CareReport, CareStep, Outcome, StepReport, account_for
 from telerehab.demo.past import Planted
-from telerehab.demo.portal import Portal
-from telerehab.demo.visitor import CareFaultError, Visitor, look_until, require
+from telerehab.demo.visitor import CareFaultError, Door, Visitor, look_until, require
 
 PAIN_BEFORE: Final = 2
 PAIN_THAT_STOPS: Final = 8
@@ -31,13 +30,13 @@ PAUSE_MAX_S: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CarePortals:
+class CareDoors:
     """The scene's logins, and whom it is about."""
 
     patient_id: UUID
-    tablet: Portal
-    therapist: Portal
-    stranger: Portal
+    tablet: Door
+    therapist: Door
+    stranger: Door
     planted: tuple[Planted, ...]
     name: str
     birth_date: str
@@ -67,10 +66,10 @@ def has_help_call(planned_s: float | None) -> bool:
 class CareScene:
     """Plays the scene once; `report` says how it went, at any time."""
 
-    def __init__(self, portals: CarePortals, *, planned_s: float | None) -> None:
-        self._portals = portals
+    def __init__(self, doors: CareDoors, *, planned_s: float | None) -> None:
+        self._doors = doors
         self._planned_s = planned_s
-        self._patient = f"/api/patients/{portals.patient_id}"
+        self._patient = f"/api/patients/{doors.patient_id}"
         self._training_session = uuid4()
         self._steps: list[StepReport] = []
         self._plan: dict[str, Any] = {}
@@ -79,11 +78,11 @@ class CareScene:
 
     async def run(self) -> None:
         """Play until the end of the scene."""
-        portals = self._portals
+        doors = self._doors
         async with (
-            Visitor("tablet", portals.tablet) as tablet,
-            Visitor("therapist", portals.therapist) as therapist,
-            Visitor("stranger", portals.stranger) as stranger,
+            Visitor("tablet", doors.tablet) as tablet,
+            Visitor("therapist", doors.therapist) as therapist,
+            Visitor("stranger", doors.stranger) as stranger,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._play(tablet, therapist, stranger))
@@ -162,7 +161,7 @@ class CareScene:
             (stop["cause"], stop["needs_confirmation_by"]) == ("pain_high", "therapist"),
             "the tablet was told another cause",
         )
-        require(stop["telephone"] == self._portals.telephone, "the tablet was not told the telephone number")
+        require(stop["telephone"] == self._doors.telephone, "the tablet was not told the telephone number")
         await tablet.post(
             f"/api/training-sessions/{self._training_session}/sets/{set_id}/end",
             {"reason": "pain", "counted_repetitions": 4},
@@ -174,7 +173,7 @@ class CareScene:
 
         async def look() -> dict[str, Any] | None:
             alerts = await therapist.get("/api/alerts?open=true")
-            return next((each for each in alerts if each["patient_id"] == str(self._portals.patient_id)), None)
+            return next((each for each in alerts if each["patient_id"] == str(self._doors.patient_id)), None)
 
         alert = await look_until(look, every_s=LOOK_S, within_s=GIVE_UP_AFTER_S)
         taken_s = time.monotonic() - self._stopped_s
@@ -183,7 +182,7 @@ class CareScene:
         self._alert_id = alert["id"]
         require(taken_s <= ALERT_SEEN_MAX_S, f"only after {taken_s:.1f} s")
         shown = (alert["display_name"], alert["birth_date"])
-        require(shown == (self._portals.name, self._portals.birth_date), "without name and birth date")
+        require(shown == (self._doors.name, self._doors.birth_date), "without name and birth date")
         require((alert["cause"], alert["value"], alert["is_standing"]) == ("pain_high", 8, True), "another alert")
         return f"after {taken_s:.2f} s, with name and birth date"
 
@@ -236,7 +235,7 @@ class CareScene:
         require(not call["is_out_of_hours"], "somebody is on duty, and the tablet was told otherwise")
         require(UNANSWERED_S[0] <= taken_s <= UNANSWERED_S[1], f"the tablet was told after {taken_s:.1f} s")
         told = (call["telephone"], call["emergency_text_key"])
-        require(told == (self._portals.telephone, "help.emergency"), "the tablet was not told telephone and 112")
+        require(told == (self._doors.telephone, "help.emergency"), "the tablet was not told telephone and 112")
         return f"after {taken_s:.1f} s"
 
     async def _answer_call(self, tablet: Visitor, therapist: Visitor, call_id: UUID) -> str:
@@ -255,7 +254,7 @@ class CareScene:
         return "answered, then closed as helped"
 
     async def _see_flags(self, therapist: Visitor) -> str:
-        wanted = {(str(each.patient_id), each.rule) for each in self._portals.planted}
+        wanted = {(str(each.patient_id), each.rule) for each in self._doors.planted}
 
         async def look() -> bool | None:
             caseload = await therapist.get("/api/caseload")
@@ -263,7 +262,7 @@ class CareScene:
             return True if wanted <= found else None
 
         await look_until(look, every_s=FLAGS_LOOK_S, within_s=float("inf"))
-        return ", ".join(f"{each.rule} of {each.name}" for each in self._portals.planted)
+        return ", ".join(f"{each.rule} of {each.name}" for each in self._doors.planted)
 
     async def _say(
         self, tablet: Visitor, kind: str, value: int, *, phase: str, set_id: UUID | None = None
@@ -290,7 +289,7 @@ class CareScene:
     def _wish(self) -> dict[str, Any]:
         item = self._first_item()
         return {
-            "patient_id": str(self._portals.patient_id),
+            "patient_id": str(self._doors.patient_id),
             "plan_version_id": self._plan["id"],
             **_targets(item),
         }

@@ -23,7 +23,7 @@ from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import Database, open_database
 from telerehab.db.migrate import upgrade
 from telerehab.demo.care_report import CareReport
-from telerehab.demo.care_scene import CarePortals, CareScene, has_help_call, pause_for
+from telerehab.demo.care_scene import CareDoors, CareScene, has_help_call, pause_for
 from telerehab.demo.certificates import Certificates, make_certificates
 from telerehab.demo.clinic import (
     CLINIC_HOST,
@@ -132,7 +132,7 @@ async def _run_scene(
     )
     await _open_training_sessions(settings, clinic, live_session)
     observer = Observer(watch)
-    scene = CareScene(await _care_portals(settings, clinic), planned_s=options.seconds)
+    scene = CareScene(await _care_doors(settings, clinic), planned_s=options.seconds)
     simulator = Supervisor([_simulator_child(folder, clinic, settings)], stop_timeout_s=SIMULATOR_STOP_S)
     homes = Supervisor([_homes_child(folder, clinic, settings, live_session)])
     started_s = time.monotonic()
@@ -362,9 +362,9 @@ def _authority(settings: Settings) -> Path | None:
     return settings.data_dir / "authority.pem" if settings.scheme == "https" else None
 
 
-async def _care_portals(settings: Settings, clinic: Clinic) -> CarePortals:
+async def _care_doors(settings: Settings, clinic: Clinic) -> CareDoors:
     care = clinic.care
-    return CarePortals(
+    return CareDoors(
         patient_id=care.patient_id,
         tablet=await _enter(settings, VERA_HOST, care.tablet_token),
         therapist=await _enter(settings, CLINIC_HOST, care.therapist_token),

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import httpx2
-
-from telerehab.demo.portal import Portal
 
 TRIES_MAX: Final = 15
 TRY_AGAIN_S: Final = 1.0
@@ -18,6 +16,14 @@ Seen = TypeVar("Seen")
 
 class CareFaultError(Exception):
     """Something is not as it should be; the message says what, without anything of a person."""
+
+
+class Door(Protocol):
+    """A way in for somebody who is logged in: a `Portal`, in tests one without a network."""
+
+    def client(self) -> httpx2.AsyncClient:
+        """Return an HTTP client that is logged in; whoever asks closes it."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,9 +42,9 @@ class Reply:
 class Visitor:
     """One login that asks. Use as an asynchronous context manager."""
 
-    def __init__(self, name: str, portal: Portal) -> None:
+    def __init__(self, name: str, door: Door) -> None:
         self._name = name
-        self._client = portal.client()
+        self._client = door.client()
 
     async def __aenter__(self) -> "Visitor":
         return self

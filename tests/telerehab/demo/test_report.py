@@ -1,10 +1,13 @@
 """The closing account finds what was missed, invented and lost."""
 
+import json
 import uuid
 
 import numpy as np
 import pytest
 
+from telerehab.cli import demo as command
+from telerehab.demo.care_report import CareReport, CareStep, Outcome, StepReport, account_for
 from telerehab.demo.observer import Observer, SeenAngles
 from telerehab.demo.portal import Portal
 from telerehab.demo.report import DemoReport, HomeReport, angle_rmse_deg, match_repetitions
@@ -59,6 +62,17 @@ def home(**changes: int) -> HomeReport:
     )
 
 
+def demo_report(*homes: HomeReport, care: CareReport | None = None) -> DemoReport:
+    return DemoReport(
+        seconds=1,
+        homes=homes,
+        age_ms={},
+        processes=[],
+        restarts={},
+        care=care or account_for([], planned_s=1, was_told_to_end=False),
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "is_whole"),
     [
@@ -70,12 +84,42 @@ def home(**changes: int) -> HomeReport:
     ],
 )
 def test_a_report_is_whole_only_when_nothing_is_missing(changes: dict[str, int], is_whole: bool) -> None:
-    report = DemoReport(seconds=1, homes=[home(**changes)], age_ms={}, processes=[], restarts={})
+    report = demo_report(home(**changes))
     assert report.is_whole is is_whole
+    assert report.is_right is is_whole
 
 
 def test_a_report_without_homes_is_not_whole() -> None:
-    assert not DemoReport(seconds=1, homes=[], age_ms={}, processes=[], restarts={}).is_whole
+    assert not demo_report().is_whole
+
+
+def test_a_whole_report_is_right_only_when_the_care_scene_is() -> None:
+    wrong = StepReport(step=CareStep.ALERT_SEEN, outcome=Outcome.WRONG, detail="there is no alert")
+    report = demo_report(home(), care=account_for([wrong], planned_s=20, was_told_to_end=False))
+    assert report.is_whole
+    assert not report.is_right
+    said = json.loads(json.dumps(report.as_dict()))
+    assert (said["is_whole"], said["is_right"], said["care"]["is_right"]) == (True, False, False)
+    assert said["care"]["outcomes"]["alert_seen"] == "wrong"
+
+
+@pytest.mark.parametrize(("outcome", "exit_code"), [(Outcome.RIGHT, 0), (Outcome.WRONG, 1)])
+def test_the_command_ends_with_what_the_report_says(
+    outcome: Outcome, exit_code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [StepReport(step=step, outcome=outcome, detail="seen", seconds=0.5) for step in CareStep]
+    report = demo_report(home(), care=account_for(steps, planned_s=60, was_told_to_end=False))
+
+    async def ended(*_options: object, **_ways_to_say: object) -> DemoReport:
+        return report
+
+    monkeypatch.setattr(command, "run_demo", ended)
+    with pytest.raises(SystemExit) as ended_by:
+        command.demo()
+    assert ended_by.value.code == exit_code
+    said = capsys.readouterr()
+    assert said.out.count(outcome.value) >= len(CareStep)
+    assert ("DID NOT GO AS IT SHOULD" in said.err) is (exit_code == 1)
 
 
 def test_angles_are_compared_at_their_capture() -> None:
