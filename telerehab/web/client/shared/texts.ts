@@ -1239,6 +1239,7 @@ export interface TextValues {
   "safety_bar.announce": { name: string | number; what: string | number };
   "safety_bar.label": undefined;
   "safety_bar.never": undefined;
+  "safety_bar.silenced": undefined;
   "safety_bar.since": { ago: string | number; time: string | number };
   "safety_bar.stale": { time: string | number };
   "schedule.add": undefined;
