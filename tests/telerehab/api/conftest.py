@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from telerehab.db.engine import Database
+from telerehab.db.engine import Database, open_database
 from telerehab.settings import Settings
 from telerehab.web.pages import PAGES
 from tests.telerehab.api.world import World, running_world
+from tests.telerehab.db.postgres import PostgresServer
 from tests.telerehab.db.stores import make_settings
 
 
@@ -33,3 +34,15 @@ def sqlite_world(sqlite_database: Database, tmp_path: Path, static_folder: Path)
     """Give the running app with two organisations, on SQLite only: for what does not ask the database much."""
     with running_world(make_settings(tmp_path), sqlite_database, static_folder) as running:
         yield running
+
+
+@pytest.fixture
+def postgres_world(
+    postgres_server: PostgresServer, migrated_postgres: str, tmp_path: Path, static_folder: Path
+) -> Iterator[World]:
+    """Give the running app with two organisations, on PostgreSQL only."""
+    settings = make_settings(tmp_path, database_url=postgres_server.create_database(template=migrated_postgres))
+    database = open_database(settings)
+    with running_world(settings, database, static_folder) as running:
+        yield running
+    database.close()

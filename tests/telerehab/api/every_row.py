@@ -29,10 +29,12 @@ from sqlalchemy.sql.schema import CheckConstraint
 from sqlmodel.sql.sqltypes import AutoString
 
 from telerehab.auth.key_ring import KeyRing
+from telerehab.care.library import find_shared
 from telerehab.care.plans import canonical_json
 from telerehab.care.questionnaires import PAIN_NRS
+from telerehab.care.reading import write_value
 from telerehab.care.templates import fill_template, find_template
-from telerehab.db import tables
+from telerehab.db import provisioning, tables
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.sealing import PatientSeal
 from tests.telerehab.api.world import Clinic
@@ -57,6 +59,13 @@ KINDS: Final[Mapping[type, type]] = {
 NOT_OF_ANYBODY: Final = frozenset({"audit_event", "job", "worker", "login", "patient_summary", "passkey_challenge"})
 METADATA: Final = tables.base.Table.metadata
 HOUR: Final = timedelta(hours=1)
+PLAN: Final[Any] = json.loads(
+    canonical_json(fill_template(find_template("knee"), side="right", valid_from=date(2026, 1, 1)))
+)
+LOCAL_EXERCISE: Final[Any] = {
+    **json.loads(json.dumps(write_value(find_shared("heel_slide").content))),
+    "title": {"da": "Hælen ind på håndklæde", "en": None},
+}
 
 CHOSEN: Final[Mapping[tuple[str, str], Any]] = {
     ("participant", "role"): "patient",
@@ -76,6 +85,8 @@ CHOSEN: Final[Mapping[tuple[str, str], Any]] = {
     ("questionnaire_schedule", "code"): PAIN_NRS,
     ("questionnaire_response", "code"): PAIN_NRS,
     ("questionnaire", "definition"): IMPORT,
+    ("local_exercise", "code"): "heel_slide",
+    ("local_exercise", "content"): LOCAL_EXERCISE,
     ("secret_look", "what"): "cpr",
     ("self_report", "value"): 3,
     ("retraction", "what"): "training_session",
@@ -101,6 +112,8 @@ class EveryRow:
 
     clinic: Clinic
     key: dict[str, Any] = field(default_factory=dict)
+    second_therapist_id: UUID
+    """Somebody who could stand in."""
 
     def all_ids(self) -> list[str]:
         """Return every id there is in the organisation."""
@@ -109,8 +122,16 @@ class EveryRow:
 
 def fill(database: Database, key_ring: KeyRing, clinic: Clinic, now: datetime) -> EveryRow:
     """Write what is missing and return the keys."""
+    with writing(database.main, owner="web") as db:
+        second = provisioning.create_account(
+            db,
+            organisation_id=clinic.organisation_id,
+            email=f"second-{clinic.email}",
+            display_name="Second",
+        )
     rows = EveryRow(
         clinic=clinic,
+        second_therapist_id=second.id,
         key={
             "organisation": clinic.organisation_id,
             "account": clinic.therapist_id,
@@ -166,7 +187,7 @@ def _value(table: Table, column: Column[Any], rows: EveryRow, seal: PatientSeal,
         is_other = table.name in HELD_BY and HELD_BY[table.name] != name and column.nullable
         target = next(iter(column.foreign_keys)).column.table.name
         return rows.key[target] if is_wanted and not is_other else None
-    if column.primary_key and name == "id":
+    if name in ("id", "exercise_id"):  # the id that all versions share
         return row_id
     if column.nullable and name != "paired_at":
         return None
@@ -203,7 +224,3 @@ def _words(table: Table, column: str) -> list[str]:
         if said.startswith(f"{column} IN ("):
             return [word.strip(" '") for word in said[said.index("(") + 1 : -1].split(",")]
     return []
-
-
-_CONTENT: Final = fill_template(find_template("knee"), side="right", valid_from=date(2026, 1, 1))
-PLAN: Final[Any] = json.loads(canonical_json(_CONTENT))

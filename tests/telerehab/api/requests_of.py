@@ -162,6 +162,8 @@ def _value(
     kind, form = schema.get("type"), schema.get("format")
     if kind == "object" or "properties" in schema:
         return dict(_fields(schema, operation, choose, now, all_of_them=all_of_them))
+    if kind == "array" and "items" not in schema:
+        return []
     if kind == "array":
         items = [_value(name, schema["items"], operation, choose, now, all_of_them=all_of_them)]
         return items * max(1, schema.get("minItems", 1))

@@ -38,7 +38,7 @@ from telerehab.db.tables import (
     TeamMembership,
 )
 from tests.telerehab.api.access_table import EXPECTED, WORDS
-from tests.telerehab.api.every_row import IMPORT, PLAN, EveryRow, fill, fingerprint
+from tests.telerehab.api.every_row import LOCAL_EXERCISE, PLAN, EveryRow, fill, fingerprint
 from tests.telerehab.api.requests_of import (
     Operation,
     address_of,
@@ -48,6 +48,7 @@ from tests.telerehab.api.requests_of import (
     query_of,
 )
 from tests.telerehab.api.world import HASHED_PASSWORD, World
+from tests.telerehab.care.test_questionnaires import IMPORT
 
 ALL: Final = frozenset(Scope)
 NONE: Final[frozenset[Scope]] = frozenset()
@@ -230,7 +231,15 @@ def adapted(route: tuple[str, str], body: Any, rows: EveryRow, seeker: Seeker, n
         ("POST", "/api/patients/{patient_id}/care-relations"): holder,
         ("POST", "/api/patients/{patient_id}/reopen"): holder,
         ("POST", "/api/patients/{patient_id}/assignments"): {"device_name": rows.key["device"]},
-        ("POST", "/api/patients/{patient_id}/plan-versions"): {"based_on": 1, "content": PLAN},
+        ("POST", "/api/patients/{patient_id}/plan-versions"): {
+            "based_on": 1,
+            "content": {**PLAN, "valid_from": now.date().isoformat(), "items": PLAN["items"][:1]},
+        },
+        ("POST", "/api/exercises"): {
+            "code": "heel_slide",
+            "based_on": 0,
+            "content": LOCAL_EXERCISE,
+        },
         ("PUT", "/api/patients/{patient_id}/questionnaire-responses/{response_id}"): {
             "code": PAIN_NRS,
             "answers": {"pain": 3},
@@ -240,7 +249,7 @@ def adapted(route: tuple[str, str], body: Any, rows: EveryRow, seeker: Seeker, n
         ("POST", "/api/training-sessions/{training_session_id}/corrections"): {"kind": "note", "note": "words"},
         ("POST", "/api/patient-imports"): {"csv": "name;birth_date", "is_dry_run": True},
         ("POST", "/api/questionnaires"): {"definition": IMPORT},
-        ("POST", "/api/substitutions"): {"substitute_account_id": str(rows.clinic.staff_ids["team_manager"])},
+        ("POST", "/api/substitutions"): {"substitute_account_id": str(rows.second_therapist_id)},
     }
     return {**(body or {}), **changes[route]} if route in changes else body
 
