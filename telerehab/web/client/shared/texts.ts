@@ -498,6 +498,8 @@ export interface TextValues {
   "import.fault.too_many_cells": undefined;
   "import.fault.too_many_rows": undefined;
   "import.fault.twice_in_file": undefined;
+  "import.fault.unknown_team": undefined;
+  "import.fault.unknown_therapist": undefined;
   "import.fault.yes_or_no": undefined;
   "language.da": undefined;
   "language.en": undefined;
