@@ -224,7 +224,7 @@ class FakeCare:
             "display_name": person["display_name"],
             "birth_date": person["birth_date"],
             "day": str(self.now.date()),
-            "data": {},
+            "data": {"rule": "range_falling", "number": 12.4},
             "created_at": self.at(hours=1),
             "read_at": None,
         }

@@ -180,6 +180,23 @@ def test_the_servers_order_of_need_stands_and_no_row_moves_under_the_hand(open_p
         wait_for(lambda: page.locator(".case-link strong").all_inner_texts()[0] == "Jørgen Jensen", page)
 
 
+def test_the_keyboard_goes_on_from_the_page_that_a_link_opened_and_the_window_names_no_patient(
+    open_page: OpenPage,
+) -> None:
+    clinic, _ = care_clinic("da")
+    with serve_clinic(clinic):
+        page = open_page(clinic, "/therapist")
+        page.wait_for_selector(".case-link")
+        assert page.title() == "Patienter – Telerehab"
+        page.focus(".case-link >> nth=0")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".record-head")
+        assert page.title() == "Journal – Telerehab"
+        assert page.evaluate("document.activeElement.tagName") == "MAIN"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
 def test_a_flag_opens_its_data_and_is_taken_up_in_the_version_that_was_seen(open_page: OpenPage) -> None:
     clinic, care = care_clinic("da")
     with serve_clinic(clinic):
@@ -201,7 +218,7 @@ def test_a_notice_leads_to_the_patient_and_goes_when_it_was_seen(open_page: Open
     with serve_clinic(clinic):
         page = open_page(clinic, "/therapist")
         page.wait_for_selector("[data-notice] a")
-        assert "Anna Møller: noget at se på" in page.inner_text("[data-notice]")
+        assert "Anna Møller: Bevægelighed faldet 12,4°" in page.inner_text("[data-notice]")
         assert "født 3. marts 1938" in page.inner_text("[data-notice]")
         page.click('[data-action="notice-read"]')
         page.wait_for_selector("[data-notice]", state="detached")

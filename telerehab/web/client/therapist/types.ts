@@ -106,6 +106,8 @@ export interface NoticeRead {
   patient_id: string | null;
   display_name: string | null;
   birth_date: string | null;
+  /** Of a flag: its rule and number. */
+  data: { rule?: string; number?: number };
   created_at: string;
   read_at: string | null;
 }

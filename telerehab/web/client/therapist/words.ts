@@ -80,11 +80,16 @@ const FLAGS: Record<string, TextKey> = {
   goal_met: "flag_text.goal_met",
 };
 
+/** What a rule found, with its number. */
+export function foundText(rule: string, value: number | null): string {
+  const key = FLAGS[rule];
+  const number = value === null ? "–" : plainNumber(value);
+  return key === undefined ? `${rule.replaceAll("_", " ")} ${number}` : t(key as "flag_text.pain_high", { number });
+}
+
 /** What a rule found, with its number and the exercise where there is one. */
 export function flagText(flag: FlagRead): string {
-  const key = FLAGS[flag.rule];
-  const number = flag.value === null ? "–" : plainNumber(flag.value);
-  const sentence = key === undefined ? `${flag.rule.replaceAll("_", " ")} ${number}` : t(key as "flag_text.pain_high", { number });
+  const sentence = foundText(flag.rule, flag.value);
   return flag.exercise ? t("flag.of_exercise", { flag: sentence, exercise: exerciseText({ exercise: flag.exercise, side: flag.side ?? "" }) }) : sentence;
 }
 

@@ -36,6 +36,14 @@ export function SafetyBar({ watch, isInRoom = false }: { watch: SafetyWatch; isI
           ))}
         </ul>
       )}
+      {watch.isSilenced.value && watch.isAnything.value && (
+        <p class="silenced">
+          {t("safety_bar.silenced")}{" "}
+          <button class="button small" data-action="allow-sound" onClick={() => watch.allowSound()}>
+            {t("room.sound.on")}
+          </button>
+        </p>
+      )}
       <p class="hidden-text" aria-live="assertive">
         {announcement(watch.announced.value)}
       </p>

@@ -17,6 +17,8 @@ export class SafetyWatch {
   /** When both were read last; null: never yet. */
   readonly readAt = signal<Date | null>(null);
   readonly isStale = signal(false);
+  /** The browser plays nothing before somebody has pressed something on this page. */
+  readonly isSilenced = signal(false);
   readonly announced = signal<Alert | HelpCall | null>(null);
   readonly isAnything = computed(() => this.alerts.value.length + this.helpCalls.value.length > 0);
 
@@ -56,6 +58,12 @@ export class SafetyWatch {
     }
   }
 
+  /** Called by somebody's own hand: from now on the page may sound. */
+  allowSound(): void {
+    this.isSilenced.value = false;
+    playTone(HELP_TONE_HZ, 0.4);
+  }
+
   private judgeAge(): void {
     this.isStale.value = performance.now() - (this.readMs ?? this.startedMs) > STALE_MS;
   }
@@ -69,7 +77,10 @@ export class SafetyWatch {
     );
     if (call) playTone(HELP_TONE_HZ, 1.2);
     else if (alert) playTone(ALERT_TONE_HZ, 0.9);
-    if (call ?? alert) this.announced.value = call ?? alert;
+    if (call ?? alert) {
+      this.announced.value = call ?? alert;
+      this.isSilenced.value = navigator.userActivation?.hasBeenActive === false;
+    }
     this.alerts.value = [...alerts].sort(byNeed);
     this.helpCalls.value = helpCalls;
   }

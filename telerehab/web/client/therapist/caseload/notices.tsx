@@ -5,6 +5,7 @@ import { birthText, momentText, nameOf } from "../format";
 import { useLoad, useSaving } from "../load";
 import { SaveState } from "../parts/panel";
 import type { NoticeRead } from "../types";
+import { foundText } from "../words";
 
 const LOOK_AGAIN_MS = 15_000;
 const SHOWN_MAX = 5;
@@ -41,5 +42,7 @@ export function Notices({ face }: { face: TherapistFace }) {
 
 function noticeText(notice: NoticeRead): string {
   const name = notice.patient_id === null ? "–" : nameOf(notice);
-  return t(notice.kind === "notice.flag" ? "notice.flag" : "notice.other", { name });
+  const { rule, number } = notice.data;
+  if (notice.kind !== "notice.flag") return t("notice.other", { name });
+  return rule === undefined ? t("notice.flag", { name }) : `${name}: ${foundText(rule, number ?? null)}`;
 }

@@ -28,10 +28,10 @@ export function CaseloadView({ face }: { face: TherapistFace }) {
           <SessionList sessions={face.sessions.value ?? []} heading="h3" />
         </section>
       )}
-      <Notices face={face} />
       <Panel title={t("caseload.patients")} loaded={loaded} class="caseload" isEmpty={(caseload) => caseload.patients.length === 0} empty={t("caseload.empty")}>
         {(caseload) => caseload.patients.length > 0 && <List caseload={caseload} onWhy={(flag, patient) => setWhy({ flag, patient })} />}
       </Panel>
+      <Notices face={face} />
       {why && <WhyDialog flag={why.flag} person={why.patient} onClose={() => setWhy(null)} onChanged={() => void loaded.reload()} />}
     </main>
   );
