@@ -237,11 +237,11 @@ class PatientImportRepository:
         faults = []
         for row in rows:
             if hashes.get(row.line) in known:
-                faults.append(ImportFault(line=row.line, column="cpr", kind="known"))
+                faults.append(ImportFault(line=row.line, column="cpr", kind="known_already"))
             elif row.therapist_email is not None and row.therapist_email not in therapists:
-                faults.append(ImportFault(line=row.line, column="therapist", kind="unknown"))
+                faults.append(ImportFault(line=row.line, column="therapist", kind="unknown_therapist"))
             elif row.team_name is not None and row.team_name.casefold() not in teams:
-                faults.append(ImportFault(line=row.line, column="team", kind="unknown"))
+                faults.append(ImportFault(line=row.line, column="team", kind="unknown_team"))
         return faults
 
     def _shown(self, row: PatientImport) -> ImportRows:

@@ -46,10 +46,10 @@ def test_one_wrong_row_keeps_the_whole_file_out(world: World) -> None:
     text = TEXT + "Ida Ny;0703501234;\nPer Ny;0704501234;per@here.example\nUlla;07;\nKaj;0705501234;IDA@there.example\n"
     answer = manager.post(PATH, json=body(text))
     assert answer.json()["errors"] == [
-        {"line": 4, "column": "cpr", "kind": "known"},
-        {"line": 5, "column": "therapist", "kind": "unknown"},
+        {"line": 4, "column": "cpr", "kind": "known_already"},
+        {"line": 5, "column": "therapist", "kind": "unknown_therapist"},
         {"line": 6, "column": "cpr", "kind": "cpr_form"},
-        {"line": 7, "column": "therapist", "kind": "unknown"},
+        {"line": 7, "column": "therapist", "kind": "unknown_therapist"},
     ]
     assert (answer.json()["rows_ok"], answer.json()["import_id"]) == (2, None)
     assert patients_count(world) == before + 1
