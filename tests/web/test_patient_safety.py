@@ -15,7 +15,7 @@ from tests.web.fake_clinic import (
     training_of,
 )
 from tests.web.fake_patient_service import NOT_STOPPED, PatientService, short_items, stopped, tablet_clinic
-from tests.web.inspection import press, wait_for
+from tests.web.inspection import SCROLLS_DOWN, wait_for
 from tests.web.test_patient_training import TO_FIRST_SET, do, train_with_sensor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -267,13 +267,19 @@ def test_a_call_for_help_outlives_a_reload(open_page: OpenPage) -> None:
 def test_a_call_in_a_live_session_rings_too_and_shows_the_number_when_nobody_answers(open_page: OpenPage) -> None:
     service = PatientService(items=short_items(), is_out_of_hours=True)
     with serve_clinic(live_clinic_with_service(service)) as clinic:
+        assert clinic.state is not None
         page = open_page(clinic, "/patient")
         do(page, "start")
         page.wait_for_selector(".count-number")
         do(page, "help")
-        page.wait_for_selector(f".help-banner:has-text('{NUMBER}')")
+        page.wait_for_selector('[data-help="telephone"]')
+        assert NUMBER in page.inner_text("main")
         assert service.writes("/api/help-calls$")[0][2]["live_session_id"] == LIVE_SESSION
-        press(page, "help-cancel")
+        clinic.state["participants"][1]["help_since"] = "2026-11-21T20:00:00Z"
+        clinic.show()  # the therapist of the live session has heard
+        page.wait_for_selector(f".help-banner:has-text('har fået besked'):has-text('{NUMBER}')")
+        assert not page.evaluate(SCROLLS_DOWN)
+        do(page, "help-cancel")
         wait_for(lambda: service.writes("/withdraw$"), page)
 
 

@@ -1,10 +1,11 @@
+import type { ComponentChildren } from "preact";
 import { t } from "../shared/i18n";
 import type { PatientFace } from "./face";
 import { Heading } from "./message";
 import { Telephone } from "./telephone";
 
 /** A call for help outside live sessions: who is rung, who has answered, and the telephone when nobody does. */
-export function HelpScreen({ face }: { face: PatientFace }) {
+export function HelpScreen({ face, children }: { face: PatientFace; children?: ComponentChildren }) {
   const view = face.helpCaller.view.value;
   if (view === null) return null;
   const name = "name" in view && view.name ? view.name : t("help.clinic");
@@ -18,6 +19,7 @@ export function HelpScreen({ face }: { face: PatientFace }) {
         : t(`help.telephone.${view.why}`);
   return (
     <main class="message" data-help={view.kind}>
+      {children}
       <Heading title={title} />
       <p class="lead" role="alert">
         {text}

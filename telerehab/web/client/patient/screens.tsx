@@ -15,7 +15,7 @@ import { GoalsScreen, MessagesScreen, NotTodayScreen, ProgressScreen } from "./o
 import { PinScreen, PinSetupScreen } from "./pin";
 import { QuestionnaireScreen } from "./questionnaire";
 import { PainScreen } from "./scales";
-import { Telephone } from "./telephone";
+import { numberText } from "./telephone";
 import { ToneButton } from "./tone_button";
 import { TrainingScreen } from "./training";
 import { WritingScreen } from "./writing";
@@ -34,9 +34,21 @@ export function PatientApp({ face }: { face: PatientFace }) {
   return (
     <div class="page" onClickCapture={onClickCapture}>
       <Header face={face} />
-      {face.helpCaller.isOn.value && !face.room.value ? <HelpScreen face={face} /> : <CurrentScreen face={face} />}
+      {showsHelp(face) ? (
+        <HelpScreen face={face}>
+          <TherapistVoice face={face} />
+        </HelpScreen>
+      ) : (
+        <CurrentScreen face={face} />
+      )}
     </div>
   );
+}
+
+/** Help has the whole screen, but for a live session whose therapist is being told or has heard. */
+function showsHelp(face: PatientFace): boolean {
+  if (!face.helpCaller.isOn.value) return false;
+  return !face.room.value || (face.helpCaller.view.value?.kind === "telephone" && !face.helpHeard.value);
 }
 
 function CurrentScreen({ face }: { face: PatientFace }) {
@@ -129,7 +141,7 @@ function Header({ face }: { face: PatientFace }) {
         )}
         {!room && face.loaded.value && (
           <p class="top-status">
-            <LinkMark link={face.unreachable.value ? "lost" : "good"} />
+            <LinkMark link={face.unreachable.value || face.outbox.isBlocked.value ? "lost" : "good"} />
             {face.outbox.waiting.value > 0 && <span>{t("patient.kept_here")}</span>}
           </p>
         )}
@@ -213,8 +225,8 @@ export function HelpBanner({ face }: { face: PatientFace }) {
     <div class="help-banner">
       <p role="alert">
         {isLost ? t("help.unreachable", { name }) : face.helpHeard.value ? t("help.sent", { name }) : t("help.sending", { name })}
+        {face.helpCaller.view.value?.kind === "telephone" && ` ${numberText(face.telephone.value)}. ${t("help.emergency")}.`}
       </p>
-      {face.helpCaller.view.value?.kind === "telephone" && <Telephone face={face} />}
       <button class="button calm" data-action="help-cancel" onClick={() => face.wantHelp(false)}>
         {t("help.cancel")}
       </button>
