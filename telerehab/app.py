@@ -69,6 +69,7 @@ from telerehab.live.help_calls import HelpCallWatch
 from telerehab.live.media_client import MediaClient
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor, in_thread
+from telerehab.training_keeper import TrainingKeeper
 from telerehab.web.pages import STATIC_FOLDER, make_assets, make_pages_router
 
 _ROUTERS: Final = (
@@ -190,6 +191,9 @@ async def _open_parts(
             stack.push_async_callback(asyncio.to_thread, broker_changes.close)
             fanout.start(tasks)
             tasks.start("broker connection", broker_changes.run)
+            keeper = TrainingKeeper(settings, database=database, clock=clock, changes=changes)
+            stack.push_async_callback(asyncio.to_thread, keeper.close)
+            tasks.start("training keeper", keeper.run)
             tasks.start("help calls", HelpCallWatch(database, clock=clock, changes=changes).run)
         tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
         stack.push_async_callback(tasks.close)
