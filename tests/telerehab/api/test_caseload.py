@@ -66,14 +66,14 @@ def _page(browser: TestClient) -> list[dict[str, Any]]:
     return patients
 
 
-def test_patients_with_nothing_are_fine_and_stand_by_name(world: World) -> None:
-    patients = _page(world.as_staff("therapist"))
+def test_patients_with_nothing_are_fine_and_stand_by_name(sqlite_world: World) -> None:
+    patients = _page(sqlite_world.as_staff("therapist"))
     assert [(each["display_name"], each["birth_date"]) for each in patients] == [
         ("Karen Patient 0 here", "1940-02-03"),
         ("Karen Patient 1 here", "1941-02-03"),
     ]
     assert patients[0] == {
-        "id": str(world.here.patient_ids[0]),
+        "id": str(sqlite_world.here.patient_ids[0]),
         "display_name": "Karen Patient 0 here",
         "birth_date": "1940-02-03",
         "rank_reason": "fine",
@@ -135,17 +135,17 @@ def test_what_somebody_has_seen_stays_in_sight_below_what_nobody_has(world: Worl
     assert (patients[str(second)]["rank_reason"], patients[str(second)]["flags"]) == ("fine", [])
 
 
-def test_messages_of_the_patient_that_nobody_has_read_are_counted(world: World) -> None:
-    now = utc_now(world.clock)
-    first = world.here.patient_ids[0]
+def test_messages_of_the_patient_that_nobody_has_read_are_counted(sqlite_world: World) -> None:
+    now = utc_now(sqlite_world.clock)
+    first = sqlite_world.here.patient_ids[0]
     _write(
-        world,
+        sqlite_world,
         Message(patient_id=first, text_sealed=b"", sent_at=now),
         Message(patient_id=first, text_sealed=b"", sent_at=now, read_at=now),
         Message(patient_id=first, text_sealed=b"", sent_at=now, retracted_at=now),
-        Message(patient_id=first, text_sealed=b"", sent_at=now, account_id=world.here.therapist_id),
+        Message(patient_id=first, text_sealed=b"", sent_at=now, account_id=sqlite_world.here.therapist_id),
     )
-    top, _ = _page(world.as_staff("therapist"))
+    top, _ = _page(sqlite_world.as_staff("therapist"))
     assert (top["id"], top["unread_messages"], top["rank_reason"]) == (str(first), 1, "message")
 
 

@@ -54,17 +54,17 @@ def test_who_is_on_duty_now_and_when_nobody_is(world: World) -> None:
     ]
 
 
-def test_without_a_list_everything_is_a_gap(world: World) -> None:
-    found = world.as_staff("auditor").get("/api/duties/now").json()
+def test_without_a_list_everything_is_a_gap(sqlite_world: World) -> None:
+    found = sqlite_world.as_staff("auditor").get("/api/duties/now").json()
     assert (found["on_duty"], found["next"], len(found["gaps"])) == ([], None, 1)
 
 
-def test_hours_are_read_on_the_clock_of_the_organisation(world: World) -> None:
-    _set(world.clock, TUESDAY_NOON)
-    manager = world.as_staff("team_manager")
-    manager.post("/api/duties", json=_duty(world, from_minute=0, to_minute=60))
+def test_hours_are_read_on_the_clock_of_the_organisation(sqlite_world: World) -> None:
+    _set(sqlite_world.clock, TUESDAY_NOON)
+    manager = sqlite_world.as_staff("team_manager")
+    manager.post("/api/duties", json=_duty(sqlite_world, from_minute=0, to_minute=60))
     assert manager.get("/api/duties/now").json()["on_duty"] == []
-    with writing(world.database.main, owner="web") as db:
+    with writing(sqlite_world.database.main, owner="web") as db:
         db.exec(update(Organisation).values(time_zone="Pacific/Midway"))  # 23:00 on Monday
     assert manager.get("/api/duties/now").json()["next_at"] == "2026-10-20T11:00:00Z"
 
@@ -89,20 +89,20 @@ def test_hours_that_cannot_be_are_refused(sqlite_world: World, wrong: dict[str, 
     assert answer.status_code == 422
 
 
-def test_only_managers_change_the_list_and_only_their_own(world: World) -> None:
-    body = _duty(world)
-    assert world.as_staff("therapist").post("/api/duties", json=body).status_code == 403
-    assert world.as_tablet().get("/api/duties").status_code == 403
-    foreign = world.as_staff("team_manager", clinic=world.there)
+def test_only_managers_change_the_list_and_only_their_own(sqlite_world: World) -> None:
+    body = _duty(sqlite_world)
+    assert sqlite_world.as_staff("therapist").post("/api/duties", json=body).status_code == 403
+    assert sqlite_world.as_tablet().get("/api/duties").status_code == 403
+    foreign = sqlite_world.as_staff("team_manager", clinic=sqlite_world.there)
     assert foreign.post("/api/duties", json=body).status_code == 404
-    assert world.as_staff("team_manager").post("/api/duties", json=body).status_code == 200
-    own = {**body, "account_id": str(world.there.therapist_id)}
+    assert sqlite_world.as_staff("team_manager").post("/api/duties", json=body).status_code == 200
+    own = {**body, "account_id": str(sqlite_world.there.therapist_id)}
     assert foreign.post("/api/duties", json=own).status_code == 404
     assert foreign.delete(f"/api/duties/{body['id']}").status_code == 404
     assert foreign.get("/api/duties").json() == []
 
 
-def test_only_therapists_answer_help_calls(world: World) -> None:
-    admin_id = str(world.here.staff_ids["admin"])
-    answer = world.as_staff("team_manager").post("/api/duties", json=_duty(world, account_id=admin_id))
+def test_only_therapists_answer_help_calls(sqlite_world: World) -> None:
+    admin_id = str(sqlite_world.here.staff_ids["admin"])
+    answer = sqlite_world.as_staff("team_manager").post("/api/duties", json=_duty(sqlite_world, account_id=admin_id))
     assert answer.status_code == 404

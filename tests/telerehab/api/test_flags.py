@@ -114,57 +114,62 @@ def test_open_acknowledged_resolved_and_open_again_when_it_is_worse(world: World
     assert states() == only("ended")
 
 
-def test_the_same_action_sent_twice_is_done_once(world: World) -> None:
-    therapist, flag_id = world.as_staff("therapist"), _flag(world)
+def test_the_same_action_sent_twice_is_done_once(sqlite_world: World) -> None:
+    therapist, flag_id = sqlite_world.as_staff("therapist"), _flag(sqlite_world)
     body = {"action": "acknowledged", "note": "Set"}
     first = therapist.post(f"/api/flags/{flag_id}/actions", json=body)
     assert therapist.post(f"/api/flags/{flag_id}/actions", json=body).json() == first.json()
     assert len(first.json()["actions"]) == 1
 
 
-def test_who_looked_at_an_earlier_version_has_not_seen_what_became_worse(world: World) -> None:
-    therapist, flag_id = world.as_staff("therapist"), _flag(world)
-    _change(world, flag_id, version=2)
+def test_who_looked_at_an_earlier_version_has_not_seen_what_became_worse(sqlite_world: World) -> None:
+    therapist, flag_id = sqlite_world.as_staff("therapist"), _flag(sqlite_world)
+    _change(sqlite_world, flag_id, version=2)
     answer = therapist.post(f"/api/flags/{flag_id}/actions", json={"action": "resolved", "version": 1})
     assert answer.json()["state"] == "open"
     answer = therapist.post(f"/api/flags/{flag_id}/actions", json={"action": "resolved", "version": 2})
     assert answer.json()["state"] == "resolved"
 
 
-def test_a_flag_that_ended_by_itself_is_not_taken_up(world: World) -> None:
-    therapist, flag_id = world.as_staff("therapist"), _flag(world)
-    _change(world, flag_id, ended_at=utc_now(world.clock))
+def test_a_flag_that_ended_by_itself_is_not_taken_up(sqlite_world: World) -> None:
+    therapist, flag_id = sqlite_world.as_staff("therapist"), _flag(sqlite_world)
+    _change(sqlite_world, flag_id, ended_at=utc_now(sqlite_world.clock))
     answer = therapist.post(f"/api/flags/{flag_id}/actions", json={"action": "acknowledged"})
     assert (answer.status_code, answer.json()["code"]) == (409, "flag_ended")
 
 
-def test_nobody_else_sees_or_takes_up_a_flag(world: World) -> None:
-    flag_id = _flag(world)
-    foreign = world.as_staff("therapist", clinic=world.there)
+def test_nobody_else_sees_or_takes_up_a_flag(sqlite_world: World) -> None:
+    flag_id = _flag(sqlite_world)
+    foreign = sqlite_world.as_staff("therapist", clinic=sqlite_world.there)
     assert foreign.get("/api/flags").json() == []
     assert foreign.get(f"/api/flags/{flag_id}").status_code == 404
     assert foreign.post(f"/api/flags/{flag_id}/actions", json={"action": "resolved"}).status_code == 404
-    for browser in (world.as_tablet(), world.as_helper(), world.as_staff("admin"), world.as_staff("team_manager")):
+    for browser in (
+        sqlite_world.as_tablet(),
+        sqlite_world.as_helper(),
+        sqlite_world.as_staff("admin"),
+        sqlite_world.as_staff("team_manager"),
+    ):
         assert browser.get(f"/api/flags/{flag_id}").status_code == 403
-    with reading(world.database.main) as db:
+    with reading(sqlite_world.database.main) as db:
         assert db.exec(select(FlagAction)).all() == []
 
 
-def test_who_broke_the_glass_sees_a_flag_and_does_not_take_it_up(world: World) -> None:
-    flag_id, now = _flag(world), utc_now(world.clock)
-    with writing(world.database.main, owner="web") as db:
+def test_who_broke_the_glass_sees_a_flag_and_does_not_take_it_up(sqlite_world: World) -> None:
+    flag_id, now = _flag(sqlite_world), utc_now(sqlite_world.clock)
+    with writing(sqlite_world.database.main, owner="web") as db:
         db.exec(update(CareRelation).values(ends_at=now))
         db.add(
             BreakGlass(
-                organisation_id=world.here.organisation_id,
-                account_id=world.here.therapist_id,
-                patient_id=world.here.patient_ids[0],
+                organisation_id=sqlite_world.here.organisation_id,
+                account_id=sqlite_world.here.therapist_id,
+                patient_id=sqlite_world.here.patient_ids[0],
                 reason_sealed=b"",
                 starts_at=now,
                 ends_at=now + timedelta(minutes=60),
             )
         )
-    therapist = world.as_staff("therapist")
+    therapist = sqlite_world.as_staff("therapist")
     assert therapist.get(f"/api/flags/{flag_id}").status_code == 200
     assert therapist.post(f"/api/flags/{flag_id}/actions", json={"action": "resolved"}).status_code == 404
 

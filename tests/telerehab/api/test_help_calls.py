@@ -45,8 +45,7 @@ def _add_therapist(world: World, name: str) -> UUID:
     return account.id
 
 
-@pytest.fixture(autouse=True)
-def _telephone(world: World) -> None:
+def _set_telephone(world: World) -> None:
     with writing(world.database.main, owner="web") as db:
         db.exec(update(Organisation).values(help_telephone=TELEPHONE))
 
@@ -88,6 +87,7 @@ def test_a_call_is_told_to_who_is_on_duty_answered_and_closed(world: World) -> N
 
 
 def test_unanswered_for_thirty_seconds_the_next_is_told_and_the_tablet_shows_the_telephone(world: World) -> None:
+    _set_telephone(world)
     ole = _add_therapist(world, "Ole")
     _put_on_duty(world, world.here.therapist_id)
     _put_on_duty(world, ole, line=1)
@@ -109,8 +109,9 @@ def test_unanswered_for_thirty_seconds_the_next_is_told_and_the_tablet_shows_the
     assert [change.version for change in changes] == [1, 2, 3]
 
 
-def test_outside_hours_the_tablet_is_told_in_the_first_answer(world: World) -> None:
-    call = _call(world.logged_in(world.here.tablet_link))
+def test_outside_hours_the_tablet_is_told_in_the_first_answer(sqlite_world: World) -> None:
+    _set_telephone(sqlite_world)
+    call = _call(sqlite_world.logged_in(sqlite_world.here.tablet_link))
     assert (call["state"], call["is_unanswered"], call["is_out_of_hours"]) == ("called", True, True)
     assert call["telephone"] == TELEPHONE
 
@@ -124,35 +125,43 @@ def test_a_call_made_outside_hours_rings_when_somebody_comes_on_duty(world: Worl
     assert tablet.get(f"/api/help-calls/{call['id']}").json()["told_name"] == "Ida Therapist here"
 
 
-def test_somebody_disabled_is_not_on_duty(world: World) -> None:
-    _put_on_duty(world, world.here.therapist_id)
-    with writing(world.database.main, owner="web") as db:
+def test_somebody_disabled_is_not_on_duty(sqlite_world: World) -> None:
+    _put_on_duty(sqlite_world, sqlite_world.here.therapist_id)
+    with writing(sqlite_world.database.main, owner="web") as db:
         db.exec(
-            update(Account).where(col(Account.id) == world.here.therapist_id).values(disabled_at=utc_now(world.clock))
+            update(Account)
+            .where(col(Account.id) == sqlite_world.here.therapist_id)
+            .values(disabled_at=utc_now(sqlite_world.clock))
         )
-    assert _call(world.logged_in(world.here.tablet_link))["is_out_of_hours"]
+    assert _call(sqlite_world.logged_in(sqlite_world.here.tablet_link))["is_out_of_hours"]
 
 
-def test_the_same_press_sent_twice_is_one_call_and_another_press_rings_anew(world: World) -> None:
-    _put_on_duty(world, world.here.therapist_id)
-    tablet, therapist = world.logged_in(world.here.tablet_link), world.logged_in(world.here.therapist_link)
+def test_the_same_press_sent_twice_is_one_call_and_another_press_rings_anew(sqlite_world: World) -> None:
+    _put_on_duty(sqlite_world, sqlite_world.here.therapist_id)
+    tablet, therapist = (
+        sqlite_world.logged_in(sqlite_world.here.tablet_link),
+        sqlite_world.logged_in(sqlite_world.here.therapist_link),
+    )
     call = _call(tablet)
     therapist.post(f"/api/help-calls/{call['id']}/answer")
     again = _call(tablet, id=call["id"])
     assert (again["state"], again["press_count"]) == ("answered", 1)
-    world.clock.advance(60)
+    sqlite_world.clock.advance(60)
     anew = _call(tablet)
     assert (anew["id"], anew["state"], anew["press_count"]) == (call["id"], "told", 2)
     assert len(therapist.get("/api/help-calls").json()) == 1
 
 
-def test_a_withdrawn_call_stays_on_the_list_until_staff_closes_it(world: World) -> None:
-    _put_on_duty(world, world.here.therapist_id)
-    tablet, therapist = world.logged_in(world.here.tablet_link), world.logged_in(world.here.therapist_link)
+def test_a_withdrawn_call_stays_on_the_list_until_staff_closes_it(sqlite_world: World) -> None:
+    _put_on_duty(sqlite_world, sqlite_world.here.therapist_id)
+    tablet, therapist = (
+        sqlite_world.logged_in(sqlite_world.here.tablet_link),
+        sqlite_world.logged_in(sqlite_world.here.therapist_link),
+    )
     call = _call(tablet)
     assert tablet.post(f"/api/help-calls/{call['id']}/withdraw").json()["state"] == "withdrawn"
-    world.clock.advance(600)
-    _watch(world).step()
+    sqlite_world.clock.advance(600)
+    _watch(sqlite_world).step()
     (listed,) = therapist.get("/api/help-calls").json()
     assert (listed["state"], listed["is_unanswered"]) == ("withdrawn", False)
     assert therapist.post(f"/api/help-calls/{call['id']}/close", json={"outcome": "mistake"}).status_code == 200
@@ -186,25 +195,25 @@ def test_of_two_who_answer_one_has_the_call(world: World) -> None:
     assert (late.status_code, late.json()["code"]) == (409, "help_call_taken")
 
 
-def test_the_other_organisation_and_other_roles_see_nothing(world: World) -> None:
-    call = _call(world.logged_in(world.here.tablet_link))
+def test_the_other_organisation_and_other_roles_see_nothing(sqlite_world: World) -> None:
+    call = _call(sqlite_world.logged_in(sqlite_world.here.tablet_link))
     path = f"/api/help-calls/{call['id']}"
-    for stranger in (world.logged_in(world.there.therapist_link), world.logged_in(world.there.tablet_link)):
+    for stranger in (
+        sqlite_world.logged_in(sqlite_world.there.therapist_link),
+        sqlite_world.logged_in(sqlite_world.there.tablet_link),
+    ):
         assert stranger.get(path).status_code == 404
         assert stranger.get("/api/help-calls").json() == []
-    assert world.as_staff("therapist", clinic=world.there).post(f"{path}/answer").status_code == 404
-    stolen = world.as_tablet(clinic=world.there).post("/api/help-calls", json={"id": call["id"]})
+    assert sqlite_world.as_staff("therapist", clinic=sqlite_world.there).post(f"{path}/answer").status_code == 404
+    stolen = sqlite_world.as_tablet(clinic=sqlite_world.there).post("/api/help-calls", json={"id": call["id"]})
     assert stolen.status_code == 404
-    assert world.as_staff("admin").get(path).status_code == 403
-    assert world.as_helper().get(path).status_code == 403
-    assert (
-        world.as_tablet().post("/api/help-calls", json={"id": new_id(), "live_session_id": new_id()}).json()["id"]
-        == call["id"]
-    )
+    assert sqlite_world.as_staff("admin").get(path).status_code == 403
+    assert sqlite_world.as_helper().get(path).status_code == 403
+    assert _call(sqlite_world.as_tablet())["id"] == call["id"]
 
 
-def test_a_call_from_a_live_session_needs_a_seat_in_it(world: World) -> None:
-    tablet = world.logged_in(world.here.tablet_link)
+def test_a_call_from_a_live_session_needs_a_seat_in_it(sqlite_world: World) -> None:
+    tablet = sqlite_world.logged_in(sqlite_world.here.tablet_link)
     answer = tablet.post("/api/help-calls", json={"id": new_id(), "live_session_id": new_id()})
     assert answer.status_code == 404
 
@@ -222,7 +231,7 @@ def test_what_a_killed_process_left_undone_the_next_one_does_once(world: World) 
 
 
 def test_the_watch_looks_again_within_a_second_also_when_the_database_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
 
@@ -235,7 +244,7 @@ def test_the_watch_looks_again_within_a_second_also_when_the_database_refused(
         raise OperationalError("", {}, Exception())
 
     monkeypatch.setattr(HelpCallWatch, "step", refuse)
-    watch = HelpCallWatch(world.database, clock=world.clock, changes=world.changes, sleep=sleep)
+    watch = HelpCallWatch(sqlite_world.database, clock=sqlite_world.clock, changes=sqlite_world.changes, sleep=sleep)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
     assert waits == [LOOK_INTERVAL_S] * 3

@@ -57,15 +57,15 @@ def test_writers_at_the_same_moment_tell_once(world: World) -> None:
     assert told.count(True) == 1
 
 
-def test_a_notice_names_the_patient_as_long_as_the_reader_may_know(world: World) -> None:
-    patient_id = world.here.patient_ids[0]
-    _tell(world, to_account(world.here.therapist_id), patient_id=patient_id)
-    therapist = world.as_staff("therapist")
+def test_a_notice_names_the_patient_as_long_as_the_reader_may_know(sqlite_world: World) -> None:
+    patient_id = sqlite_world.here.patient_ids[0]
+    _tell(sqlite_world, to_account(sqlite_world.here.therapist_id), patient_id=patient_id)
+    therapist = sqlite_world.as_staff("therapist")
     (notice,) = therapist.get("/api/notices").json()
     assert (notice["display_name"], notice["birth_date"]) == ("Karen Patient 0 here", "1940-02-03")
     assert (notice["kind"], notice["data"], notice["day"]) == ("notice.flag_new", {"rule": "pain_high"}, "2026-10-20")
-    with writing(world.database.main, owner="web") as db:
-        db.exec(update(CareRelation).values(ends_at=utc_now(world.clock)))
+    with writing(sqlite_world.database.main, owner="web") as db:
+        db.exec(update(CareRelation).values(ends_at=utc_now(sqlite_world.clock)))
     (notice,) = therapist.get("/api/notices").json()
     assert (notice["patient_id"], notice["display_name"]) == (None, None)
 
@@ -82,27 +82,27 @@ def test_a_notice_is_read_once_and_says_when(world: World) -> None:
     assert tablet.get("/api/notices").json() == [read]
 
 
-def test_what_a_role_is_told_one_of_them_reads_for_all(world: World) -> None:
-    _tell(world, to_role("auditor", world.here.organisation_id))
-    auditor = world.as_staff("auditor")
+def test_what_a_role_is_told_one_of_them_reads_for_all(sqlite_world: World) -> None:
+    _tell(sqlite_world, to_role("auditor", sqlite_world.here.organisation_id))
+    auditor = sqlite_world.as_staff("auditor")
     (notice,) = auditor.get("/api/notices").json()
     auditor.post(f"/api/notices/{notice['id']}/read")
-    assert world.as_staff("auditor").get("/api/notices").json()[0]["read_at"] is not None
-    assert world.as_staff("therapist").get("/api/notices").json() == []
+    assert sqlite_world.as_staff("auditor").get("/api/notices").json()[0]["read_at"] is not None
+    assert sqlite_world.as_staff("therapist").get("/api/notices").json() == []
 
 
-def test_nobody_sees_or_reads_what_others_are_told(world: World) -> None:
-    _tell(world, to_account(world.here.therapist_id))
-    (notice,) = world.as_staff("therapist").get("/api/notices").json()
+def test_nobody_sees_or_reads_what_others_are_told(sqlite_world: World) -> None:
+    _tell(sqlite_world, to_account(sqlite_world.here.therapist_id))
+    (notice,) = sqlite_world.as_staff("therapist").get("/api/notices").json()
     strangers = [
-        world.as_staff("therapist", clinic=world.there),
-        world.as_staff("admin"),
-        world.as_tablet(),
-        world.as_helper(),
+        sqlite_world.as_staff("therapist", clinic=sqlite_world.there),
+        sqlite_world.as_staff("admin"),
+        sqlite_world.as_tablet(),
+        sqlite_world.as_helper(),
     ]
     for stranger in strangers:
         assert stranger.get("/api/notices").json() == []
         assert stranger.post(f"/api/notices/{notice['id']}/read").status_code == 404
         assert stranger.post(f"/api/notices/{new_id()}/read").status_code == 404
-    with reading(world.database.main) as db:
+    with reading(sqlite_world.database.main) as db:
         assert db.exec(select(col(Notice.read_at))).all() == [None]

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -27,6 +28,7 @@ from telerehab.jobs import flags
 from telerehab.jobs.flags import evaluate_all, evaluate_fresh
 from telerehab.jobs.patient_facts import KnownPatient, read_known_patients
 from telerehab.settings import Settings
+from tests.telerehab.db.stores import make_settings
 from tests.telerehab.jobs.course import EXERCISE, SIDE, Course, begin_course
 
 HELD_DEG = (96.0, 94.0, 97.0, 95.0, 96.0)
@@ -36,6 +38,12 @@ LOST_DEG = (81.0, 80.0)
 @pytest.fixture
 def course(settings: Settings, database: Database) -> Course:
     return begin_course(settings, database)
+
+
+@pytest.fixture
+def sqlite_course(sqlite_database: Database, tmp_path: Path) -> Course:
+    """Give a course on SQLite only: for what does not ask the database much."""
+    return begin_course(make_settings(tmp_path), sqlite_database)
 
 
 def _lose_range(course: Course) -> None:
@@ -63,20 +71,20 @@ def test_a_falling_range_is_one_flag_with_its_raw_data_and_one_notice(course: Co
     assert notice.data == {"flag_id": str(flag.id), "rule": "range_falling", "number": flag.value}
 
 
-def test_the_next_day_it_is_the_same_flag_and_it_ends_by_itself(course: Course) -> None:
-    _lose_range(course)
-    evaluate_all(course.database, course.now)
-    course.clock.advance(86_400)
-    course.train(0.1, 80.5)
-    evaluate_all(course.database, course.now)
-    (flag,) = course.flags()
+def test_the_next_day_it_is_the_same_flag_and_it_ends_by_itself(sqlite_course: Course) -> None:
+    _lose_range(sqlite_course)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    sqlite_course.clock.advance(86_400)
+    sqlite_course.train(0.1, 80.5)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    (flag,) = sqlite_course.flags()
     assert flag.ended_at is None
     for i in range(4):
-        course.train(0.05 - 0.01 * i, 96)
-    evaluate_all(course.database, course.now)
-    (ended,) = course.flags()
-    assert (ended.id, ended.ended_at) == (flag.id, course.now)
-    assert len(course.notices()) == 1
+        sqlite_course.train(0.05 - 0.01 * i, 96)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    (ended,) = sqlite_course.flags()
+    assert (ended.id, ended.ended_at) == (flag.id, sqlite_course.now)
+    assert len(sqlite_course.notices()) == 1
 
 
 def test_processes_that_look_at_the_same_moment_make_one_flag(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,45 +140,48 @@ def test_what_was_entered_in_error_and_sets_that_are_not_valid_count_nowhere(cou
     assert course.flags() == []
 
 
-def test_a_training_session_that_is_not_valid_as_a_whole_was_no_training(course: Course) -> None:
-    course.add_plan(days_ago=20)
+def test_a_training_session_that_is_not_valid_as_a_whole_was_no_training(sqlite_course: Course) -> None:
+    sqlite_course.add_plan(days_ago=20)
     for day in range(20, 0, -1):
-        course.train(day, 95)
-    for session_id in course.session_ids[-3:]:
+        sqlite_course.train(day, 95)
+    for session_id in sqlite_course.session_ids[-3:]:
         not_valid = Correction(
-            training_session_id=session_id, kind="not_valid", account_id=course.therapist_id, at=course.now
+            training_session_id=session_id,
+            kind="not_valid",
+            account_id=sqlite_course.therapist_id,
+            at=sqlite_course.now,
         )
-        course.write(not_valid)
-    evaluate_all(course.database, course.now)
-    assert _rules(course) == ["days_missed"]
+        sqlite_course.write(not_valid)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert _rules(sqlite_course) == ["days_missed"]
 
 
-def test_missed_days_end_with_illness_and_with_training(course: Course) -> None:
-    course.add_plan(days_ago=20)
+def test_missed_days_end_with_illness_and_with_training(sqlite_course: Course) -> None:
+    sqlite_course.add_plan(days_ago=20)
     for day in range(20, 3, -1):
-        course.train(day, 95)
-    evaluate_all(course.database, course.now)
-    assert _rules(course) == ["days_missed"]
-    today = course.now.date()
+        sqlite_course.train(day, 95)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert _rules(sqlite_course) == ["days_missed"]
+    today = sqlite_course.now.date()
     pause = TrainingPause(
-        patient_id=course.patient_id,
+        patient_id=sqlite_course.patient_id,
         kind="illness",
         starts_on=today - timedelta(days=3),
-        created_by=course.therapist_id,
-        created_at=course.now,
+        created_by=sqlite_course.therapist_id,
+        created_at=sqlite_course.now,
     )
-    course.write(pause)
-    evaluate_all(course.database, course.now)
-    assert _rules(course) == []
+    sqlite_course.write(pause)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert _rules(sqlite_course) == []
 
 
-def test_pain_is_judged_by_the_limit_of_the_plan_in_force(course: Course) -> None:
-    course.add_plan(pain_max=5)
+def test_pain_is_judged_by_the_limit_of_the_plan_in_force(sqlite_course: Course) -> None:
+    sqlite_course.add_plan(pain_max=5)
     for day in range(20, 0, -1):
-        course.train(day, 95)
-        course.report_pain(day, 5)
-    evaluate_all(course.database, course.now)
-    (flag,) = course.flags()
+        sqlite_course.train(day, 95)
+        sqlite_course.report_pain(day, 5)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    (flag,) = sqlite_course.flags()
     assert (flag.rule, flag.threshold) == (Rule.PAIN_HIGH, 5)
 
 
@@ -191,22 +202,22 @@ def test_a_device_whose_blocks_stopped_is_silent_and_one_that_sent_is_not(course
     assert course.notices() == []  # it waits on the caseload
 
 
-def test_a_goal_with_a_measure_is_met_when_it_is_reached_twice(course: Course) -> None:
-    course.write(
+def test_a_goal_with_a_measure_is_met_when_it_is_reached_twice(sqlite_course: Course) -> None:
+    sqlite_course.write(
         Goal(
-            patient_id=course.patient_id,
+            patient_id=sqlite_course.patient_id,
             text_sealed=b"",
             measure={"kind": "rom", "exercise": EXERCISE, "side": SIDE, "at_least": 110},
-            created_by=course.therapist_id,
-            created_at=course.now,
+            created_by=sqlite_course.therapist_id,
+            created_at=sqlite_course.now,
         )
     )
-    course.train(3, 112)
-    evaluate_all(course.database, course.now)
-    assert course.flags() == []
-    course.train(2, 111)
-    evaluate_all(course.database, course.now)
-    assert _rules(course) == ["goal_met"]
+    sqlite_course.train(3, 112)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert sqlite_course.flags() == []
+    sqlite_course.train(2, 111)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert _rules(sqlite_course) == ["goal_met"]
 
 
 def test_soon_after_training_only_those_who_trained_are_looked_at(settings: Settings, database: Database) -> None:
@@ -224,21 +235,21 @@ def test_soon_after_training_only_those_who_trained_are_looked_at(settings: Sett
 
 
 @pytest.mark.parametrize("service", ["measure_only", "communication_only"])
-def test_an_organisation_that_wants_nothing_judged_has_no_flags(course: Course, service: str) -> None:
-    _lose_range(course)
-    evaluate_all(course.database, course.now)
-    with writing(course.database.main, owner="web") as db:
+def test_an_organisation_that_wants_nothing_judged_has_no_flags(sqlite_course: Course, service: str) -> None:
+    _lose_range(sqlite_course)
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    with writing(sqlite_course.database.main, owner="web") as db:
         db.exec(update(Organisation).values(service=service))
-    evaluate_all(course.database, course.now + timedelta(hours=1))
-    assert _rules(course) == []
+    evaluate_all(sqlite_course.database, sqlite_course.now + timedelta(hours=1))
+    assert _rules(sqlite_course) == []
 
 
-def test_nobody_looks_after_whose_course_is_over(course: Course) -> None:
-    _lose_range(course)
-    with writing(course.database.main, owner="web") as db:
-        db.exec(update(Patient).values(ended_at=course.now))
-    evaluate_all(course.database, course.now)
-    assert course.flags() == []
+def test_nobody_looks_after_whose_course_is_over(sqlite_course: Course) -> None:
+    _lose_range(sqlite_course)
+    with writing(sqlite_course.database.main, owner="web") as db:
+        db.exec(update(Patient).values(ended_at=sqlite_course.now))
+    evaluate_all(sqlite_course.database, sqlite_course.now)
+    assert sqlite_course.flags() == []
 
 
 def test_the_number_of_queries_does_not_grow_with_the_patients(settings: Settings, database: Database) -> None:
