@@ -1026,6 +1026,7 @@ export interface TextValues {
   "plan.no_target": undefined;
   "plan.no_tempo": undefined;
   "plan.none": undefined;
+  "plan.not_yet": { day: string | number };
   "plan.reason": { reason: string | number };
   "plan.reason.field": undefined;
   "plan.remove": undefined;
