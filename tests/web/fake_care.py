@@ -241,7 +241,7 @@ class FakeCare:
             "reason": reason,
             "template": None,
             "created_at": self.at(days=30 - 10 * number),
-            "is_in_force": number == 2,
+            "is_in_force": number >= 2,
         }
 
     def add_version(self, body: Any) -> Answer:

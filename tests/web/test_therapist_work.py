@@ -269,6 +269,15 @@ def test_a_plan_that_moved_shows_what_changed_and_keeps_the_draft(open_page: Ope
         assert sent[-1]["reason"] == "Det går godt"
 
 
+def test_a_version_that_does_not_hold_yet_says_that_the_patient_sees_another(open_page: OpenPage) -> None:
+    clinic, care = care_clinic("da")
+    care.versions[-1]["is_in_force"] = False
+    care.versions[-1]["content"]["valid_from"] = "2027-01-04"
+    with serve_clinic(clinic):
+        page = open_page(clinic, f"/therapist{RECORD}/plan")
+        page.wait_for_selector(".warning:has-text('Gælder først fra 4. januar 2027')")
+
+
 def test_a_refused_plan_says_where_and_what(open_page: OpenPage) -> None:
     clinic, care = care_clinic("da")
     with serve_clinic(clinic):

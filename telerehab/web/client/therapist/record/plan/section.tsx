@@ -82,6 +82,7 @@ export function CurrentPlan({ version, withLimits }: { version: PlanVersion; wit
       <p>
         <strong>{t("plan.version", { number: version.number })}</strong> · {t("plan.hash")} <code class="hash">{version.short_hash}</code> · {t("plan.valid_from", { day: longDay(content.valid_from) })}
       </p>
+      {!version.is_in_force && <p class="warning">{t("plan.not_yet", { day: longDay(content.valid_from) })}</p>}
       {version.template && <p class="example">{t("library.not_reviewed")}</p>}
       <div class="table-box" tabIndex={0} role="group" aria-label={t("plan.exercises")}>
         <table>
