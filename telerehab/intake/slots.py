@@ -38,7 +38,7 @@ GAP_TICKS: Final = 2  # the engine bridges one missing tick, so a jump shows it 
 SLACK_TICKS: Final = 20
 CALM_PHASES: Final = (Phase.WAITING_STILL, Phase.CALIBRATING, Phase.READY, Phase.PAUSED_NOT_READY_POSE)
 SENSOR_LOST_US: Final = 2_000_000
-HEART_RATE_AGE_MAX_US: Final = 10_000_000
+HEART_RATE_AGE_MAX_US: Final = 5_000_000
 
 _NOT_STARTED: Final = -1
 
