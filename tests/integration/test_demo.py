@@ -36,6 +36,10 @@ def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) 
     assert all(home["blocks_produced"] > 400 for home in homes)
     assert all(home["counted_repetition_count"] >= 2 for home in homes)
     assert report["is_whole"], report
+    outcomes = report["care"]["outcomes"]
+    assert (outcomes.pop("help_unanswered"), outcomes.pop("help_closed")) == ("left out", "left out")
+    assert set(outcomes.values()) == {"right"}, report["care"]
+    assert len(outcomes) == 8
     assert exit_code == 0
     assert report["age_ms"]["age_p95_ms"] < 1000
     assert {each["name"] for each in report["processes"]} >= {"broker", "ingest", "media", "web", "jobs"}
@@ -46,7 +50,7 @@ def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) 
 def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
     with namespace() as prefix, running_demo(tmp_path, "--homes", "2", "--for", "15", prefix=prefix) as demo:
         report = demo.wait(END_TIMEOUT_S)
-    assert report["is_whole"], report
+    assert report["is_right"], report
 
 
 @pytest.mark.chaos
@@ -61,6 +65,8 @@ def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
     assert report["restarts"] == {"broker": 0, "ingest": 2, "media": 1, "web": 1, "jobs": 0}
     assert [home["blocks_lost"] for home in report["homes"]] == [0, 0]
     assert all(home["blocks_stored"] == home["blocks_produced"] > 500 for home in report["homes"])
+    assert "wrong" not in report["care"]["outcomes"].values(), report["care"]
+    assert report["care"]["outcomes"]["alert_seen"] == "right"
 
 
 @pytest.mark.timeout(90)
@@ -103,7 +109,9 @@ def test_what_the_therapist_sees_is_at_most_300_ms_old(tmp_path: Path) -> None:
     ages_ms = []
     for run in range(3):
         with running_demo(tmp_path / str(run), "--for", "60") as demo:
-            ages_ms.append(demo.wait(END_TIMEOUT_S)["age_ms"]["age_p95_ms"])
+            report = demo.wait(END_TIMEOUT_S)
+        assert set(report["care"]["outcomes"].values()) == {"right"}, report["care"]
+        ages_ms.append(report["age_ms"]["age_p95_ms"])
     assert sorted(ages_ms)[1] <= 300, ages_ms
 
 
