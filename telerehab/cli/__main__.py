@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from telerehab.cli.audit import audit
 from telerehab.cli.bench import bench
 from telerehab.cli.demo import demo
 from telerehab.cli.migrate import migrate
@@ -27,6 +28,7 @@ app.command()(bench)
 app.add_typer(user, name="user")
 app.add_typer(patient, name="patient")
 app.add_typer(device, name="device")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:

@@ -10,16 +10,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from telerehab.auth.key_ring import open_key_ring
-from telerehab.auth.passwords import PASSWORD_MAX_CHARACTERS, Passwords
+from telerehab.auth.passwords import (
+    PASSWORD_MAX_CHARACTERS,
+    PASSWORD_MIN_CHARACTERS,
+    Passwords,
+    require_good_password,
+)
+from telerehab.auth.reader import StaffRole
 from telerehab.cli.output import ExitCode, fail, print_json, say
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db import provisioning
 from telerehab.db.engine import open_database, writing
 from telerehab.db.migrate import is_at_head
 from telerehab.db.tables import Account, Organisation, Patient
+from telerehab.errors import InvalidContentError
 from telerehab.settings import Settings, load_settings
-
-PASSWORD_MIN_CHARACTERS = 12
 
 user = typer.Typer(help="Members of staff.", no_args_is_help=True)
 patient = typer.Typer(help="People in rehabilitation.", no_args_is_help=True)
@@ -33,19 +38,20 @@ def add_user(
     email: Annotated[str, typer.Argument(help="address to log in with")],
     name: Annotated[str, typer.Option(help="as patients see it")],
     organisation: Annotated[str, typer.Option(help="made when there is none of this name")] = "Clinic",
+    role: Annotated[StaffRole, typer.Option(help="what the account is for")] = "therapist",
     language: Annotated[str, typer.Option(help="da or en")] = "da",
     link: Annotated[
         bool, typer.Option("--link", help="print a one-time link instead of asking for a password")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a therapist."""
+    """Add a member of staff, who sets up a second factor at the first login."""
     if "@" not in email:
         fail(f"'{email}' is no e-mail address.", ExitCode.USAGE)
     if language not in ("da", "en"):
         fail("The language is da or en.", ExitCode.USAGE)
-    settings = _ready_settings()
-    password_hash = None if link else Passwords().hash(_ask_password())
+    settings = ready_settings()
+    password_hash = None if link else Passwords().hash(_ask_password([email, name, organisation]))
 
     def add(db: Session, now: datetime) -> dict[str, str]:
         known = db.exec(select(Organisation).where(Organisation.name == organisation)).first()
@@ -55,6 +61,7 @@ def add_user(
             email=email,
             display_name=name,
             password_hash=password_hash,
+            role=role,
             language=language,
         )
         if not link:
@@ -71,11 +78,14 @@ def add_user(
 def add_patient(
     name: Annotated[str, typer.Argument(help="as the therapist sees it")],
     therapist: Annotated[str, typer.Option(help="e-mail address of the therapist who treats the patient")],
+    birth_date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="stands beside the name wherever a patient is chosen")
+    ] = None,
     language: Annotated[str, typer.Option(help="da or en")] = "da",
     as_json: AsJson = False,
 ) -> None:
     """Add a patient of a therapist; the therapist's page pairs the tablet."""
-    settings = _ready_settings()
+    settings = ready_settings()
     key_ring = open_key_ring(settings)
 
     def add(db: Session, now: datetime) -> dict[str, str]:
@@ -87,6 +97,7 @@ def add_patient(
             key_ring=key_ring,
             organisation_id=account.organisation_id,
             name=name,
+            birth_date=None if birth_date is None else birth_date.date(),
             language=language,
             created_at=now,
         )
@@ -117,19 +128,24 @@ def add_device(
         provisioning.assign_device(db, device_name=name, patient_id=patient_id, body_site=site, starts_at=now)
         return {"name": name, "password": made.password, "topics": f"rt/1/00/{name}/<stream>"}
 
-    _tell(_write(_ready_settings(), add, taken=f"There is a device {name} already."), as_json)
+    _tell(_write(ready_settings(), add, taken=f"There is a device {name} already."), as_json)
 
 
-def _ready_settings() -> Settings:
+def ready_settings() -> Settings:
+    """Return the settings of an installation whose databases are at the program's version."""
     settings = load_settings()
     if not is_at_head(settings):
         fail("The databases need `telerehab migrate` first.")
     return settings
 
 
-def _ask_password() -> str:
+def _ask_password(context: list[str]) -> str:
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
+    try:
+        require_good_password(password, context=context)
+    except InvalidContentError as error:
+        if error.faults[0]["kind"] == "too_common":
+            fail("This password would be guessed early: take words that nobody connects with you.", ExitCode.USAGE)
         fail(f"A password has {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters.", ExitCode.USAGE)
     return password
 
