@@ -146,6 +146,7 @@ class GroupRepository:
             appointment.state = "cancelled"
             appointment.version += 1
             self._db.add(appointment)
+            note_change(self._db, "appointment", appointment.id, version=appointment.version)
         group.ended_at = self._now
         self._db.add(group)
         note_change(self._db, _TABLE, group.id, version=1)

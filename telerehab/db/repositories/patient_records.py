@@ -329,6 +329,7 @@ def end_what_runs(db: Session, patient_id: UUID, *, now: datetime) -> None:
         if row.ends_at is None or row.ends_at > now:
             row.ends_at = max(row.starts_at, now)
             db.add(row)
+            note_change(db, "assignment", row.id, version=2)
     for membership in db.exec(select(GroupMembership).where(col(GroupMembership.patient_id) == patient_id)):
         if membership.ends_at is None or membership.ends_at > now:
             membership.ends_at = max(membership.starts_at, now)
@@ -342,6 +343,7 @@ def end_what_runs(db: Session, patient_id: UUID, *, now: datetime) -> None:
         appointment.state = "cancelled"
         appointment.version += 1
         db.add(appointment)
+        note_change(db, "appointment", appointment.id, version=appointment.version)
 
 
 def _digits(said: str) -> str:
