@@ -354,6 +354,21 @@ def test_a_message_that_cannot_be_sent_is_kept_and_sent_once(open_page: OpenPage
         wait_for(lambda: page.input_value("[name=message]") == "", page)
 
 
+def test_what_the_server_tells_never_takes_the_keyboard_from_somebody_who_writes(open_page: OpenPage) -> None:
+    clinic, care = care_clinic("da")
+    with serve_clinic(clinic):
+        page = open_page(clinic, f"/therapist{RECORD}/messages")
+        page.focus("[name=message]")
+        page.keyboard.type("Hvil ")
+        wait_for(lambda: clinic.sockets != [], page)
+        reads = len([one for one in care.sent if one[1].endswith("/messages")])
+        clinic.say({"type": "changed", "table": "message"})
+        wait_for(lambda: len([one for one in care.sent if one[1].endswith("/messages")]) > reads, page)
+        page.wait_for_timeout(200)  # the answer is drawn
+        page.keyboard.type("knæet")
+        assert page.input_value("[name=message]") == "Hvil knæet"
+
+
 def test_cpr_is_shown_only_with_a_reason(open_page: OpenPage) -> None:
     clinic, care = care_clinic("da")
     with serve_clinic(clinic):

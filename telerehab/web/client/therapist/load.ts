@@ -9,8 +9,13 @@ export interface Loaded<V> {
   reload: () => Promise<void>;
 }
 
-/** Read now, whenever `keys` change, and every `everyMs` if given. An answer that was overtaken is dropped. */
-export function useLoad<V>(load: () => Promise<V>, keys: readonly unknown[], everyMs?: number): Loaded<V> {
+/**
+ * Read now, whenever `keys` change, and every `everyMs` if given. An answer that was overtaken is dropped.
+ *
+ * Other `keys` mean another subject: the value goes. Another `renewal` means that the same subject has changed: what is
+ * shown stays until the new value is there, and so does what somebody is typing beside it.
+ */
+export function useLoad<V>(load: () => Promise<V>, keys: readonly unknown[], everyMs?: number, renewal?: unknown): Loaded<V> {
   const [state, setState] = useState<Omit<Loaded<V>, "reload">>({ value: undefined, error: null, readAt: null });
   const round = useRef(0);
   const latest = useRef(load);
@@ -34,6 +39,11 @@ export function useLoad<V>(load: () => Promise<V>, keys: readonly unknown[], eve
       if (timer !== null) clearInterval(timer);
     };
   }, [...keys, everyMs]);
+  const renewed = useRef(renewal);
+  useEffect(() => {
+    if (renewed.current !== renewal) void reload();
+    renewed.current = renewal;
+  }, [renewal]);
   return { ...state, reload };
 }
 

@@ -12,7 +12,7 @@ const SHOWN_MAX = 5;
 
 /** What I was told and have not marked as seen; nothing at all where there is nothing. */
 export function Notices({ face }: { face: TherapistFace }) {
-  const loaded = useLoad(care.notices, [face.changes.value["notice"]], LOOK_AGAIN_MS);
+  const loaded = useLoad(care.notices, [], LOOK_AGAIN_MS, face.changes.value["notice"]);
   const saving = useSaving();
   const unread = (loaded.value ?? []).filter((notice) => notice.read_at === null);
   const read = async (notice: NoticeRead) => {

@@ -15,7 +15,7 @@ const unsent = new Map<string, string>();
 
 /** The conversation with one patient, oldest first. */
 export function MessagesSection({ patient, head, face }: RecordProps) {
-  const loaded = useLoad(() => care.messages(patient), [patient, face.changes.value["message"]], LOOK_AGAIN_MS);
+  const loaded = useLoad(() => care.messages(patient), [patient], LOOK_AGAIN_MS, face.changes.value["message"]);
   const [text, setText] = useState(unsent.get(patient) ?? "");
   const [id, setId] = useState(newId);
   const saving = useSaving();

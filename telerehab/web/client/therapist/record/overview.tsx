@@ -16,8 +16,8 @@ import type { RecordProps } from "./view";
 export function OverviewSection(props: RecordProps) {
   const { patient, head, face } = props;
   const [why, setWhy] = useState<FlagRead | null>(null);
-  const loaded = useLoad(care.caseload, [patient, face.changes.value["flag"]], 15_000);
-  const plan = useLoad(() => care.plan(patient), [patient, face.changes.value["plan_version"]]);
+  const loaded = useLoad(care.caseload, [patient], 15_000, face.changes.value["flag"]);
+  const plan = useLoad(() => care.plan(patient), [patient], undefined, face.changes.value["plan_version"]);
   const find = (patients: { id: string }[]) => patients.some((each) => each.id === patient);
   return (
     <div class="panels">

@@ -15,8 +15,8 @@ import { ChangesPanel } from "./changes";
 /** The plan in force, its history, and the next version. */
 export function PlanSection(props: RecordProps) {
   const { patient, face, mayWrite } = props;
-  const head = useLoad(() => care.plan(patient), [patient, face.changes.value["plan_version"]], 10_000);
-  const history = useLoad(() => care.planVersions(patient), [patient, head.value?.number]);
+  const head = useLoad(() => care.plan(patient), [patient], 10_000, face.changes.value["plan_version"]);
+  const history = useLoad(() => care.planVersions(patient), [patient], undefined, head.value?.number);
   const [isEditing, setIsEditing] = useState(draftOf(patient) !== null);
   const edit = mayWrite && !isEditing && head.value !== undefined && (
     <button class="button primary" data-action="plan-edit" onClick={() => setIsEditing(true)}>

@@ -19,7 +19,7 @@ export function TrainingSection(props: RecordProps) {
   const { patient, mayWrite, face } = props;
   const [weeks, setWeeks] = useState(WEEKS_SHOWN);
   const today = isoDay(new Date());
-  const loaded = useLoad(() => care.trainingSessions(patient, addDays(today, -7 * weeks), addDays(today, 1)), [patient, weeks, face.changes.value["training_session"]]);
+  const loaded = useLoad(() => care.trainingSessions(patient, addDays(today, -7 * weeks), addDays(today, 1)), [patient, weeks], undefined, face.changes.value["training_session"]);
   const [open, setOpen] = useState<string | null>(null);
   const [wrong, setWrong] = useState<TrainingSession | null>(null);
   return (
