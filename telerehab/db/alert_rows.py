@@ -12,10 +12,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, exists
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from telerehab.care.safety import Limits, LimitsError, SafetyEvent, alert_id, read_limits
-from telerehab.care.stops import CONFIRMED_BY
+from telerehab.care.stops import CONFIRMED_BY, Confirmer
 from telerehab.clock import from_us
 from telerehab.db.changes import note_change
 from telerehab.db.tables import Alert, AlertAcknowledgement, Organisation, Patient, PlanVersion
@@ -42,17 +42,20 @@ def store_event(
     """
     row_id = alert_id(training_session_id or patient.id, event)
     began_at, found_at = from_us(event.onset_us), from_us(event.at_us)
-    same = select(Alert, is_open()).where(
+    confirmed_at = (
+        select(func.max(AlertAcknowledgement.at))
+        .where(col(AlertAcknowledgement.alert_id) == col(Alert.id), col(AlertAcknowledgement.action) == MAY_CONTINUE)
+        .scalar_subquery()
+    )
+    same = select(Alert, is_open(), confirmed_at).where(
         col(Alert.patient_id) == patient.id,
         col(Alert.training_session_id) == training_session_id,
         col(Alert.cause) == event.cause.value,
     )
-    of_training_session = [] if training_session_id is None else [training_session_id]
-    confirmed_at = read_confirmations(db, of_training_session).get(training_session_id or patient.id)
-    for row, is_waiting in db.exec(same):
+    for row, is_waiting, row_confirmed_at in db.exec(same):
         is_near = abs(row.began_at - began_at) < SAME_EPISODE
-        is_new = confirmed_at is not None and row.found_at <= confirmed_at < found_at
-        if row.id == row_id or is_waiting or (is_near and not is_new):
+        is_over = row.retracted_at is not None or (row_confirmed_at is not None and row_confirmed_at < found_at)
+        if row.id == row_id or is_waiting or (is_near and not is_over):
             return None
     confirmer = CONFIRMED_BY[event.cause]
     alert = Alert(
@@ -131,16 +134,22 @@ def read_limits_in_force(db: Session, trained_by: Mapping[UUID, UUID | None], *,
 
 
 def read_confirmations(db: Session, training_sessions: Collection[UUID]) -> dict[UUID, datetime]:
-    """Return when somebody last let a patient go on, of each training session in which that happened."""
-    return dict(_read_confirmations(db, training_sessions))
+    """Return when a therapist last let a patient go on, of each training session in which that happened.
+
+    Who takes back only their own stop says nothing of what sensors showed until then.
+    """
+    by_therapist = col(Alert.needs_confirmation_by) == Confirmer.THERAPIST.value
+    return dict(_read_confirmations(db, training_sessions, by_therapist))
 
 
 def read_confirmation_times(db: Session, training_session: UUID) -> list[datetime]:
-    """Return every time at which somebody let a patient go on in a training session."""
+    """Return every time at which somebody, also the patient, let the patient go on in a training session."""
     return [at for _, at in _read_confirmations(db, [training_session])]
 
 
-def _read_confirmations(db: Session, training_sessions: Collection[UUID]) -> Iterator[tuple[UUID, datetime]]:
+def _read_confirmations(
+    db: Session, training_sessions: Collection[UUID], *conditions: ColumnElement[bool]
+) -> Iterator[tuple[UUID, datetime]]:
     """Yield training session and time of every word to go on, in order of time."""
     statement = (
         select(Alert.training_session_id, AlertAcknowledgement.at)
@@ -148,6 +157,7 @@ def _read_confirmations(db: Session, training_sessions: Collection[UUID]) -> Ite
         .where(
             col(Alert.training_session_id).in_(list(training_sessions)),
             col(AlertAcknowledgement.action) == MAY_CONTINUE,
+            *conditions,
         )
         .order_by(col(AlertAcknowledgement.at))
     )

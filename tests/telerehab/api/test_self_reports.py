@@ -25,7 +25,7 @@ class Home:
         self.world = world
         self.tablet = world.as_tablet()
         self.patient_id = world.here.patient_ids[0]
-        self.training_session_id = open_training_session(world, self.patient_id)
+        self.training_session_id: UUID | None = open_training_session(world, self.patient_id)
 
     def says(self, kind: str, value: int | None = None, *, by: TestClient | None = None, **chosen: Any) -> Any:
         """Return the answer to a report, a minute after the last one."""
@@ -39,7 +39,7 @@ class Home:
 
     def body(self, kind: str, value: int | None = None, **chosen: Any) -> dict[str, Any]:
         said = {
-            "training_session_id": str(self.training_session_id),
+            "training_session_id": self.training_session_id and str(self.training_session_id),
             "kind": kind,
             "value": value,
             "phase": "during",
@@ -233,9 +233,18 @@ def test_what_a_tablet_kept_without_a_link_is_judged_in_the_order_in_which_it_wa
 
 
 def test_pain_outside_a_training_session_is_judged_by_itself(sqlite_home: Home) -> None:
-    assert sqlite_home.says("pain", 6, training_session_id=None)["is_stopped"] is False
-    assert sqlite_home.says("pain", 7, training_session_id=None)["is_stopped"] is True
+    sqlite_home.training_session_id = None
+    assert sqlite_home.says("pain", 6)["is_stopped"] is False
+    assert sqlite_home.says("pain", 7)["is_stopped"] is True
     assert [alert.training_session_id for alert in sqlite_home.alerts()] == [None]
+
+
+def test_H7_a_stop_outside_a_training_session_stops_again_seconds_after_it_was_confirmed(home: Home) -> None:
+    home.training_session_id = None
+    (alert_id,) = home.says("stop")["alert_ids"]
+    assert home.tablet.post(f"/api/alerts/{alert_id}/confirm").json()["is_stopped"] is False
+    home.world.clock.advance(-55)
+    assert home.says("stop")["is_stopped"] is True
 
 
 def test_effort_stops_nothing(sqlite_world: World) -> None:

@@ -5,9 +5,11 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 from sqlmodel import col, select
 
+from devices.wire import EVENT_DTYPE, EventCode, Schema
 from telerehab.auth.key_ring import KeyRing
 from telerehab.care.safety import Cause, Limits, SafetyEvent, alert_id, write_limits
 from telerehab.clock import ManualClock, SystemClock, from_us
@@ -437,3 +439,13 @@ def test_H7_only_the_word_to_go_on_lets_intake_begin_anew(clinic: Clinic) -> Non
     assert clinic.places().trainings[0].confirmed_us == 0
     clinic.acknowledge(row.id, "may_continue", at_us=START_US + 20 * SECOND_US)
     assert clinic.places().trainings[0].confirmed_us == START_US + 20 * SECOND_US
+
+
+def test_H8_the_patients_word_after_their_own_stop_wipes_out_no_hint_of_a_fall_that_comes_late(clinic: Clinic) -> None:
+    write_alerts(clinic.database.main, [high(0, cause=Cause.STOP_PRESSED)])
+    clinic.acknowledge(clinic.alerts()[0].id, "may_continue", at_us=START_US + 30 * SECOND_US)
+    guard = Guard()
+    guard.follow(clinic.places())
+    hint = np.array([(0, EventCode.FALL_HINT, 0)], dtype=EVENT_DTYPE)
+    guard.note_rows("heart-1", Schema.EVENTS, hint, last_us=START_US + 29 * SECOND_US)
+    assert [each.event.cause for each in guard.look(START_US + 31 * SECOND_US)] == [Cause.FALL_HINT]
