@@ -1,13 +1,15 @@
-"""A therapist logs in, pairs a tablet over the telephone, opens a live session, and lets the patient in."""
+"""A therapist sets up a second factor, pairs a tablet over the telephone, opens a live session, lets the patient in."""
 
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Error, Page
 
@@ -75,7 +77,7 @@ def open_when_served(page: Page, address: str) -> None:
         try:
             page.goto(address)
         except Error as error:
-            if "ERR_CONNECTION_REFUSED" not in error.message:
+            if "ERR_CONNECTION_REFUSED" not in error.message and "chrome-error:" not in error.message:
                 raise
             return False
         return True
@@ -83,23 +85,50 @@ def open_when_served(page: Page, address: str) -> None:
     wait_for("the pages", is_served, page)
 
 
+def log_in_with_password(page: Page, port: int) -> None:
+    open_when_served(page, f"http://clinic.localhost:{port}/enter")
+    page.locator('input[type="email"]').fill(EMAIL)
+    page.locator('input[type="password"]').fill(PASSWORD)
+    page.locator('[data-action="log-in"]').click()
+
+
+def set_up_codes(page: Page) -> pyotp.TOTP:
+    """Set up an authenticator app as the page asks for at the first login, and be in."""
+    page.locator('[data-action="setup-totp"]').click()
+    app = pyotp.TOTP(re.sub(r"\s", "", page.locator("code").first.inner_text()))
+    page.locator("input.code").fill(app.now())
+    page.locator('[data-action="confirm-totp"]').click()
+    page.wait_for_url("**/therapist*")
+    return app
+
+
+def log_out(page: Page, port: int) -> None:
+    page.goto(f"http://clinic.localhost:{port}/therapist#/me")
+    page.locator('[data-action="me-log-out"]').click()
+    page.wait_for_url("**/enter*")
+    assert me_of(page) == 401
+
+
+def me_of(page: Page) -> int:
+    """Return how the server answers who this browser is."""
+    status: int = page.evaluate("async () => (await fetch('/api/me')).status")
+    return status
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(150)
 def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
     with chromium() as browser:
         therapist, tablet = browser.new_context().new_page(), browser.new_context().new_page()
-        open_when_served(therapist, f"http://clinic.localhost:{port}/enter")
-        therapist.locator('input[type="email"]').fill(EMAIL)
-        therapist.locator('input[type="password"]').fill(PASSWORD)
-        therapist.locator('[data-action="log-in"]').click()
-        therapist.wait_for_url("**/therapist*")
+        log_in_with_password(therapist, port)
+        set_up_codes(therapist)
 
-        therapist.locator('[data-action="nav-sessions"]').click()
+        therapist.goto(f"http://clinic.localhost:{port}/therapist#/sessions")
         therapist.locator('[data-action="pairing-code"]').click()
-        digits = re.sub(r"\D", "", therapist.locator("strong.code").inner_text())
-        assert len(digits) == 6
+        said = re.search(r"(\d{3}) (\d{3})\D*$", therapist.locator("strong.code").inner_text())
+        assert said is not None
         tablet.goto(f"http://home.localhost:{port}/enter")
-        tablet.locator("input.code").fill(digits)
+        tablet.locator("input.code").fill("".join(said.groups()))
         tablet.locator('[data-action="pair"]').click()
         tablet.wait_for_url("**/patient*")
 
@@ -115,3 +144,44 @@ def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
         therapist.locator('[data-action="end"]').click()
         therapist.locator('[data-action="end-yes"]').click()
         wait_for("the receipt", lambda: tablet.locator('[data-action="receipt-done"]').count() == 1, tablet)
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(150)
+def test_a_therapist_comes_in_by_code_and_by_passkey(port: int) -> None:
+    with chromium() as browser:
+        page = browser.new_context().new_page()
+        log_in_with_password(page, port)
+        app = set_up_codes(page)
+
+        devices = page.context.new_cdp_session(page)
+        devices.send("WebAuthn.enable")
+        devices.send(
+            "WebAuthn.addVirtualAuthenticator",
+            {
+                "options": {
+                    "protocol": "ctap2",
+                    "transport": "internal",
+                    "hasResidentKey": True,
+                    "hasUserVerification": True,
+                    "isUserVerified": True,
+                    "automaticPresenceSimulation": True,
+                }
+            },
+        )
+        page.goto(f"http://clinic.localhost:{port}/therapist#/me")
+        page.locator('[data-action="passkey-add"]').click()
+        wait_for("the passkey", lambda: page.locator('[data-action="passkey-remove"]').count() == 1, page)
+
+        log_out(page, port)
+        page.locator('[data-action="passkey"]').first.click()
+        page.wait_for_url("**/therapist*")
+        assert me_of(page) == 200, "a passkey alone is a full login"
+
+        log_out(page, port)
+        log_in_with_password(page, port)
+        page.locator("input.code").fill(app.at(int(time.time()), counter_offset=1))  # the last one has counted
+        assert me_of(page) == 403, "the password alone opens nothing"
+        page.locator('[data-action="give-code"]').click()
+        page.wait_for_url("**/therapist*")
+        assert me_of(page) == 200
