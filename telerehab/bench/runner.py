@@ -38,6 +38,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "live-tick": "telerehab.bench.live_tick",
     "ingest": "telerehab.bench.ingest",
     "forward": "telerehab.bench.forward",
+    "people": "telerehab.bench.people",
 }
 """Name -> module, in the order in which `telerehab bench all` runs them; imported when asked for."""
 

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
@@ -24,7 +23,7 @@ from telerehab.db.alert_rows import is_open, is_standing_stop
 from telerehab.db.flag_rows import read_flag, read_marks
 from telerehab.db.repositories.flags import read_actions
 from telerehab.db.repositories.patients import is_visible_patient
-from telerehab.db.sealing import Identity, PatientSeal
+from telerehab.db.sealing import Identity, identity_columns, open_identity
 from telerehab.db.tables import Alert, Flag, HelpCall, Message, Patient, PatientSummary
 
 PATIENTS_MAX: Final = 1_000
@@ -38,6 +37,16 @@ class CaseloadFlag:
     state: FlagState
 
 
+class Summary(NamedTuple):
+    """What jobs counted of one patient, as its row says."""
+
+    counted_at: datetime
+    last_training_at: datetime | None
+    pain_last: int | None
+    completeness: float | None
+    data: Mapping[str, Any]
+
+
 @dataclass(kw_only=True, frozen=True, slots=True)
 class CaseloadPatient:
     """One patient of the caseload."""
@@ -49,8 +58,11 @@ class CaseloadPatient:
     open_alert_count: int
     help_call_id: UUID | None
     unread_message_count: int
-    summary: PatientSummary | None
+    summary: Summary | None
     """None: nothing has been counted yet."""
+
+
+_SUMMARY_COLUMNS: Final = tuple(getattr(PatientSummary, name) for name in Summary._fields)
 
 
 class CaseloadRepository:
@@ -58,22 +70,22 @@ class CaseloadRepository:
 
     def __init__(self, db: Session, *, reader: Reader, now: datetime, key_ring: KeyRing) -> None:
         self._db = db
-        self._reader = reader
-        self._now = now
         self._key_ring = key_ring
+        self._is_in_caseload = is_visible_patient(reader, now, Scope.SEE_RESULTS) & col(Patient.ended_at).is_(None)
+        # The query of the ids, not the ids: a list of hundreds would be sent with each query.
+        self._patient_ids = select(Patient.id).where(self._is_in_caseload)
 
     def list(self) -> list[CaseloadPatient]:
         """Return the patients in the reader's care, the greatest need first, at most `PATIENTS_MAX`."""
-        found = self._db.exec(
-            select(Patient, PatientSummary)
+        found = self._db.execute(
+            sa.select(*identity_columns(), *_SUMMARY_COLUMNS)
             .outerjoin(PatientSummary, col(PatientSummary.patient_id) == col(Patient.id))
-            .where(self._is_in_caseload())
+            .where(self._is_in_caseload)
             .limit(PATIENTS_MAX)
         ).all()
-        patients = {patient.id: (patient, summary) for patient, summary in found}
-        identities = {
-            patient_id: PatientSeal(patient, self._key_ring).identity() for patient_id, (patient, _) in patients.items()
-        }
+        n_identity = len(identity_columns())
+        identities = {row[0]: open_identity(row[:n_identity], self._key_ring) for row in found}
+        summaries = {row[0]: _read_summary(row[n_identity:]) for row in found}
         flags = self._flags()
         alerts = self._alerts()
         help_calls = self._help_calls()
@@ -96,7 +108,7 @@ class CaseloadRepository:
                 ),
                 unread_messages_at=tuple(messages.get(patient_id, ())),
             )
-            for patient_id in patients
+            for patient_id in identities
         )
         return [
             CaseloadPatient(
@@ -106,23 +118,16 @@ class CaseloadRepository:
                 open_alert_count=Counter(is_seen for _, is_seen in alerts.get(triaged.patient_id, ()))[False],
                 help_call_id=next((call_id for call_id, _ in help_calls.get(triaged.patient_id, ())), None),
                 unread_message_count=len(messages.get(triaged.patient_id, ())),
-                summary=patients[triaged.patient_id][1],
+                summary=summaries[triaged.patient_id],
             )
             for triaged in ordered
         ]
 
-    def _is_in_caseload(self) -> sa.ColumnElement[bool]:
-        return is_visible_patient(self._reader, self._now, Scope.SEE_RESULTS) & col(Patient.ended_at).is_(None)
-
-    def _patient_ids(self) -> SelectOfScalar[UUID]:
-        """Return the query of the patients' ids: a list of hundreds would be sent with each query."""
-        return select(Patient.id).where(self._is_in_caseload())
-
     def _flags(self) -> Mapping[UUID, Sequence[CaseloadFlag]]:
         """Return the open and acknowledged flags by patient."""
-        statement = select(Flag).where(col(Flag.patient_id).in_(self._patient_ids()), col(Flag.ended_at).is_(None))
+        statement = select(Flag).where(col(Flag.patient_id).in_(self._patient_ids), col(Flag.ended_at).is_(None))
         rows = self._db.exec(statement.order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))).all()
-        actions = read_actions(self._db, col(Flag.patient_id).in_(self._patient_ids()) & col(Flag.ended_at).is_(None))
+        actions = read_actions(self._db, col(Flag.patient_id).in_(self._patient_ids) & col(Flag.ended_at).is_(None))
         standing: dict[UUID, list[CaseloadFlag]] = {}
         for row in rows:
             state = state_of(read_flag(row), read_marks(actions.get(row.id, ())))
@@ -133,7 +138,7 @@ class CaseloadRepository:
     def _alerts(self) -> Mapping[UUID, Sequence[tuple[datetime, bool]]]:
         """Return when alerts were found that stand, and whether somebody has seen each, by patient."""
         statement = sa.select(col(Alert.patient_id), col(Alert.found_at), ~is_open()).where(
-            col(Alert.patient_id).in_(self._patient_ids()), sa.or_(is_open(), is_standing_stop())
+            col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop())
         )
         alerts: dict[UUID, list[tuple[datetime, bool]]] = {}
         for patient_id, found_at, is_seen in self._db.execute(statement):
@@ -143,7 +148,7 @@ class CaseloadRepository:
     def _help_calls(self) -> Mapping[UUID, Sequence[tuple[UUID, datetime]]]:
         """Return the calls that are not closed, by patient, the oldest first."""
         statement = sa.select(col(HelpCall.patient_id), col(HelpCall.id), col(HelpCall.called_at)).where(
-            col(HelpCall.patient_id).in_(self._patient_ids()), col(HelpCall.closed_at).is_(None)
+            col(HelpCall.patient_id).in_(self._patient_ids), col(HelpCall.closed_at).is_(None)
         )
         calls: dict[UUID, list[tuple[UUID, datetime]]] = {}
         for patient_id, call_id, called_at in self._db.execute(statement.order_by(col(HelpCall.called_at))):
@@ -153,7 +158,7 @@ class CaseloadRepository:
     def _unread_messages(self) -> Mapping[UUID, Sequence[datetime]]:
         """Return when messages were sent to staff that nobody has read, by patient."""
         statement = sa.select(col(Message.patient_id), col(Message.sent_at)).where(
-            col(Message.patient_id).in_(self._patient_ids()),
+            col(Message.patient_id).in_(self._patient_ids),
             col(Message.account_id).is_(None),
             col(Message.read_at).is_(None),
             col(Message.retracted_at).is_(None),
@@ -162,3 +167,8 @@ class CaseloadRepository:
         for patient_id, sent_at in self._db.execute(statement):
             messages.setdefault(patient_id, []).append(sent_at)
         return messages
+
+
+def _read_summary(columns: Sequence[Any]) -> Summary | None:
+    """Return what was counted; None where no row was joined."""
+    return None if columns[0] is None else Summary(*columns)
