@@ -21,6 +21,7 @@ from telerehab.care.plans import PlanItem
 from telerehab.clock import from_us
 from telerehab.db.alert_rows import is_standing_stop
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.plans import read_content
 from telerehab.db.tables import (
     Alert,
@@ -56,14 +57,6 @@ REST_AFTER_TRAINING: Final = timedelta(minutes=15)
 _NO_SERVICE: Final = "communication_only"
 _HERE: Final = SEATED | {ParticipantState.WAITING}
 _EXPECTED: Final = _HERE | {ParticipantState.INVITED}
-
-
-def lock_patient(db: Session, patient_id: UUID) -> None:
-    """Let one transaction at a time go on that opens or changes a patient's training.
-
-    SQLite's writers wait for each other anyhow; on PostgreSQL they wait for the patient's row.
-    """
-    db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
 
 
 def open_sessions_of(db: Session, patient_id: UUID) -> Sequence[TrainingSession]:

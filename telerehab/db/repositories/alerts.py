@@ -16,6 +16,7 @@ from telerehab.care.safety import Cause
 from telerehab.care.stops import CONFIRMED_BY, Confirmer, Stops, opening
 from telerehab.db.alert_rows import MAY_CONTINUE, TABLE, is_not_retracted, is_open, is_standing_stop
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository, is_visible_patient
 from telerehab.db.sealing import Identity, PatientSeal
 from telerehab.db.tables import Account, Alert, AlertAcknowledgement, Organisation, Patient
@@ -151,15 +152,24 @@ class AlertRepository:
         return read_standing_stop(self._db, patient_id)
 
     def _require_locked(self, alert_id: UUID, scope: Scope) -> tuple[Alert, OpenedPatient]:
-        """Return an alert with whose patient the reader may do this; nobody else says anything about it meanwhile."""
-        locked = select(Alert).where(col(Alert.id) == alert_id, is_not_retracted()).with_for_update()
-        row = self._db.exec(locked).first()
+        """Return an alert with whose patient the reader may do this.
+
+        Until it is said, nobody says anything else about the patient's alerts, and no report of the patient's is
+        judged: a stop pressed meanwhile would count as the one that is confirmed here.
+        """
+        found = select(Alert).where(col(Alert.id) == alert_id, is_not_retracted())
+        row = self._db.exec(found).first()
         if row is None:
             raise NotFoundError("no such alert")
         try:
-            return row, self._patients.require(row.patient_id, scope)
+            opened = self._patients.require(row.patient_id, scope)
         except NotFoundError as error:
             raise NotFoundError("no such alert") from error
+        lock_patient(self._db, opened.patient.id)
+        row = self._db.exec(found.execution_options(populate_existing=True)).first()
+        if row is None or row.patient_id != opened.patient.id:
+            raise NotFoundError("no such alert")
+        return row, opened
 
     def _say(self, row: Alert, opened: OpenedPatient, *, action: str, note: str | None) -> None:
         """Write what follows from an alert, and tell everybody."""

@@ -13,8 +13,9 @@ from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.care.reading import invalid
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
-from telerehab.db.tables import Goal, Patient
+from telerehab.db.tables import Goal
 from telerehab.errors import ConflictError, NotFoundError
 
 GOALS_MAX: Final = 50
@@ -73,7 +74,7 @@ class GoalRepository:
             The id is taken by another goal of this patient.
         """
         opened = self._patients.require(patient_id, Scope.WRITE_CARE)
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+        lock_patient(self._db, patient_id)
         row = self._db.get(Goal, goal_id)
         if row is not None:
             if row.patient_id != patient_id:

@@ -18,6 +18,7 @@ from telerehab.care.plans import Change, PlanContent, PlanItem, find_changes, ma
 from telerehab.care.reading import read_value, write_value
 from telerehab.db.changes import note_change
 from telerehab.db.done_sets import is_done_set
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.exercises import ExerciseRepository, LibraryExercise
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
 from telerehab.db.tables import (
@@ -129,8 +130,7 @@ class PlanRepository:
             The content makes no sense; each place is named.
         """
         opened = self._patients.require(patient_id, Scope.WRITE_CARE)
-        # Of several pages that write one patient's plan, one at a time goes on; SQLite's writers wait anyhow.
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+        lock_patient(self._db, patient_id)
         head = self._db.exec(_versions_of(patient_id).order_by(col(PlanVersion.number).desc()).limit(1)).first()
         if head is not None and head.number == wish.based_on + 1 and self._is_same(head, opened, wish):
             return self._written([head], opened, in_force=self._in_force_number(opened.patient))[0]

@@ -27,10 +27,10 @@ from telerehab.care.questionnaires import (
 )
 from telerehab.care.reading import invalid, read_value, refuse, write_value
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
 from telerehab.db.tables import (
     Organisation,
-    Patient,
     Questionnaire,
     QuestionnaireResponse,
     QuestionnaireSchedule,
@@ -168,7 +168,7 @@ class QuestionnaireRepository:
         self._find_known(wish.code, wish.questionnaire_id)
         if wish.schedule.until is not None and wish.schedule.until <= wish.schedule.first_day:
             raise invalid("until", "crossed")
-        self._lock(patient_id)
+        lock_patient(self._db, patient_id)
         row = self._db.get(QuestionnaireSchedule, schedule_id)
         if row is not None:
             if row.patient_id != patient_id:
@@ -248,7 +248,7 @@ class QuestionnaireRepository:
             schedule = self._db.get(QuestionnaireSchedule, wish.schedule_id)
             if schedule is None or schedule.patient_id != patient_id:
                 raise NotFoundError("no such schedule")
-        self._lock(patient_id)
+        lock_patient(self._db, patient_id)
         row = self._db.get(QuestionnaireResponse, response_id)
         if row is not None:
             if row.patient_id != patient_id:
@@ -309,10 +309,6 @@ class QuestionnaireRepository:
         )
         ordered = statement.order_by(col(QuestionnaireSchedule.created_at), col(QuestionnaireSchedule.id))
         return self._db.exec(ordered).all()
-
-    def _lock(self, patient_id: UUID) -> None:
-        """Let one writer of a patient go on at a time; SQLite's wait for each other anyhow."""
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
 
 
 def _known(row: Questionnaire) -> KnownQuestionnaire:

@@ -22,6 +22,7 @@ from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.care.safety import Cause
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
 from telerehab.db.repositories.plans import read_content
 from telerehab.db.tables import (
@@ -45,7 +46,6 @@ from telerehab.db.training_rows import (
     end_training_session,
     find_plan_version,
     local_day,
-    lock_patient,
     note_new_version,
 )
 from telerehab.errors import ConflictError, InvalidContentError, NotFoundError

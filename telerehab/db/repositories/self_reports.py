@@ -14,9 +14,10 @@ from telerehab.care.safety import Observation, SafetyEvent, Watch, confirm, step
 from telerehab.clock import to_us
 from telerehab.db.alert_rows import read_confirmation_times, read_limits_in_force, store_event
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.alerts import StandingStop, read_standing_stop
 from telerehab.db.repositories.patients import PatientRepository
-from telerehab.db.tables import Patient, SelfReport, TrainingSession, TrainingSet
+from telerehab.db.tables import SelfReport, TrainingSession, TrainingSet
 from telerehab.errors import ConflictError, NotFoundError
 
 REPORTS_MAX: Final = 2_000
@@ -57,7 +58,7 @@ class SelfReportRepository:
             The id is taken by another report, or there are more than anybody gives.
         """
         patient = self._patients.require(patient_id, Scope.TRAIN).patient
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+        lock_patient(self._db, patient_id)
         known = self._db.get(SelfReport, report_id)
         if known is not None:
             if known.patient_id != patient_id:

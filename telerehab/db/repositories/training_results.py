@@ -28,6 +28,7 @@ from telerehab.care.results import (
 )
 from telerehab.db.changes import note_change
 from telerehab.db.done_sets import NOT_VALID, is_done_set
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import PatientRepository
 from telerehab.db.repositories.plans import read_content
 from telerehab.db.repositories.training_sessions import TrainingSessionRepository
@@ -42,7 +43,7 @@ from telerehab.db.tables import (
     TrainingSession,
     TrainingSet,
 )
-from telerehab.db.training_rows import local_day, lock_patient, zone_of
+from telerehab.db.training_rows import local_day, zone_of
 from telerehab.errors import ConflictError, InvalidContentError, NotFoundError
 from telerehab.jobs.people import read_prescribed
 

@@ -12,6 +12,7 @@ from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.alerts import require_no_open_stop
 from telerehab.db.repositories.live_sessions import LiveSessionRepository
 from telerehab.db.repositories.patients import PatientRepository
@@ -23,7 +24,6 @@ from telerehab.db.training_rows import (
     end_training_session,
     find_plan_version,
     local_day,
-    lock_patient,
     note_new_version,
     open_sessions_of,
     zone_of,

@@ -11,10 +11,11 @@ from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.alerts import require_no_open_stop
 from telerehab.db.repositories.training_sessions import LATE_MAX, TrainingSessionRepository
 from telerehab.db.tables import TrainingSession, TrainingSet
-from telerehab.db.training_rows import CLOSED, CLOSED_BY_US, NEXT, lock_patient, note_new_version
+from telerehab.db.training_rows import CLOSED, CLOSED_BY_US, NEXT, note_new_version
 from telerehab.errors import ConflictError, NotFoundError
 
 SETS_MAX: Final = 300

@@ -2,18 +2,23 @@
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
+from sqlalchemy import Engine, text
 from sqlmodel import select
 from starlette.testclient import TestClient
 
+from telerehab.auth.key_ring import open_key_ring
+from telerehab.auth.reader import Reader
 from telerehab.care.safety import Limits, write_limits
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
+from telerehab.db.repositories.alerts import AlertRepository
 from telerehab.db.tables import Alert, HelperGrant, Organisation, PlanVersion, SelfReport, TrainingSession
 from tests.telerehab.api.world import World, new_id, training
 
@@ -245,6 +250,39 @@ def test_H7_a_stop_outside_a_training_session_stops_again_seconds_after_it_was_c
     assert home.tablet.post(f"/api/alerts/{alert_id}/confirm").json()["is_stopped"] is False
     home.world.clock.advance(-55)
     assert home.says("stop")["is_stopped"] is True
+
+
+def test_H7_a_stop_pressed_while_the_last_one_is_being_confirmed_is_not_lost(postgres_world: World) -> None:
+    home = Home(postgres_world)
+    home.says("stop")
+    (alert,) = home.alerts()
+    engine = home.world.database.main
+    home.world.clock.advance(1)
+    now = utc_now(home.world.clock)
+    home.world.clock.advance(1)
+    with ThreadPoolExecutor(1) as pool:
+        with writing(engine, owner="web") as db:
+            tablet = Reader(
+                login_id=uuid.uuid4(),
+                role="tablet",
+                organisation_id=home.world.here.organisation_id,
+                tablet_id=home.world.here.tablet_id,
+                patient_id=home.patient_id,
+            )
+            AlertRepository(db, reader=tablet, now=now, key_ring=open_key_ring(home.world.settings)).confirm(alert.id)
+            pressed = pool.submit(lambda: home.tablet.put(home.path(), json=home.body("stop")))
+            while not pressed.done() and not is_somebody_waiting(engine):
+                pass
+        assert pressed.result(timeout=30).status_code == 200
+    assert home.stop()["is_stopped"] is True
+    assert home.causes() == ["stop_pressed", "stop_pressed"]
+
+
+def is_somebody_waiting(engine: Engine) -> bool:
+    """Return whether a transaction waits for another one."""
+    with engine.connect() as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(connection.execute(waiting).scalar_one())
 
 
 def test_effort_stops_nothing(sqlite_world: World) -> None:
