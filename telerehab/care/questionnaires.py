@@ -42,6 +42,9 @@ DUE_DATES_MAX: Final = 1_000
 
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 QuestionText = Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+ScoreNumber = Annotated[Number, Field(ge=-1e6, le=1e6)]
+"""Bounded, so that sums of many stay numbers."""
+TableRow = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Answer = str | float | None
 """The code of an option, a number, or text; None is "not answered"."""
 
@@ -62,7 +65,7 @@ class Option:
     __pydantic_config__: ClassVar[ConfigDict] = KNOWN_FIELDS_ONLY
     code: Code
     text: LongWords
-    value: Number | None
+    value: ScoreNumber | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +88,8 @@ class NumberQuestion:
     kind: Literal["number"]
     code: Code
     text: LongWords
-    minimum: Annotated[Number, Field(ge=-1e6, le=1e6)]
-    maximum: Annotated[Number, Field(ge=-1e6, le=1e6)]
+    minimum: ScoreNumber
+    maximum: ScoreNumber
     step: Annotated[Number, Field(ge=0.001, le=1e6)]
     is_required: Switch = True
 
@@ -119,11 +122,9 @@ class ScoreRule:
     method: Literal["sum", "mean", "table"]
     questions: Annotated[tuple[Code, ...], Field(min_length=1, max_length=QUESTIONS_MAX)]
     missing_max: Annotated[Whole, Field(ge=0, le=QUESTIONS_MAX)] = 0
-    factor: Annotated[Number, Field(ge=-1e6, le=1e6)] = 1.0
-    offset: Annotated[Number, Field(ge=-1e6, le=1e6)] = 0.0
-    table: Annotated[dict[Annotated[str, Field(max_length=200)], Number], Field(max_length=TABLE_ROWS_MAX)] | None = (
-        None
-    )
+    factor: ScoreNumber = 1.0
+    offset: ScoreNumber = 0.0
+    table: Annotated[dict[TableRow, ScoreNumber], Field(max_length=TABLE_ROWS_MAX)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -248,6 +248,8 @@ class QuestionnaireRepository:
             schedule = self._db.get(QuestionnaireSchedule, wish.schedule_id)
             if schedule is None or schedule.patient_id != patient_id:
                 raise NotFoundError("no such schedule")
+            if (schedule.code, schedule.questionnaire_id) != (wish.code, wish.questionnaire_id):
+                raise invalid("schedule_id", "another_questionnaire")
         lock_patient(self._db, patient_id)
         row = self._db.get(QuestionnaireResponse, response_id)
         if row is not None:

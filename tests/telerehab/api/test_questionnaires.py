@@ -208,6 +208,22 @@ def test_a_schedule_carries_the_imported_questionnaire_to_the_tablet(
 
 
 @on_sqlite
+def test_answers_to_another_questionnaire_leave_a_schedule_open(
+    world: World, therapist: TestClient, tablet: TestClient, path: str
+) -> None:
+    schedule = therapist.post(f"{path}/questionnaire-schedules", json=weekly(today_of(world))).json()
+    body = {"code": "perceived_effort", "answers": {"effort": "easy"}, "schedule_id": schedule["id"]}
+
+    answer = tablet.put(f"{path}/questionnaire-responses/{new_id()}", json=body)
+
+    assert (answer.status_code, answer.json()["faults"]) == (
+        422,
+        [{"at": "schedule_id", "kind": "another_questionnaire"}],
+    )
+    assert len(tablet.get(f"{path}/questionnaires-due").json()) == 1
+
+
+@on_sqlite
 def test_another_schedule_of_the_same_id_or_of_unknown_things_is_refused(
     world: World, therapist: TestClient, path: str
 ) -> None:

@@ -198,6 +198,20 @@ def test_a_definition_that_makes_no_sense_is_named_in_full() -> None:
     }
 
 
+def test_numbers_that_no_score_can_hold_and_rows_that_no_database_keeps_are_refused() -> None:
+    huge = deepcopy(IMPORT)
+    huge["questions"][0]["options"][0]["value"] = 1e308
+    huge["scores"][2]["table"] = {"1-0.5": -1e308}
+    assert _faults(huge) == {
+        *((f"questions.{i}.choice.options.0.value", "less_than_equal") for i in range(4)),
+        ("scores.2.table.?", "greater_than_equal"),
+    }
+    for row in ("1\x00", "1\ud800"):
+        odd = deepcopy(IMPORT)
+        odd["scores"][2]["table"] = {row: 1}
+        assert {at for at, _ in _faults(odd)} == {"scores.2.table.?.?"}
+
+
 def test_a_file_that_is_no_definition_is_refused() -> None:
     wrong: list[Any] = [[], None, {"code": "X"}, {**IMPORT, "questions": "many"}]
     for said in wrong:
