@@ -15,15 +15,15 @@ from typing import Final
 from uuid import UUID
 
 import httpx2
-import psutil
 
 from telerehab.api.helpers import INVITATION_PREFIX
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import Database, open_database
 from telerehab.db.migrate import upgrade
+from telerehab.demo.captions import care_caption, scene_caption
 from telerehab.demo.care_report import CareReport
-from telerehab.demo.care_scene import CareDoors, CareScene, has_help_call, pause_for
+from telerehab.demo.care_scene import CareDoors, CareScene
 from telerehab.demo.certificates import Certificates, make_certificates
 from telerehab.demo.clinic import (
     CLINIC_HOST,
@@ -43,7 +43,8 @@ from telerehab.demo.folder import demo_folder
 from telerehab.demo.homes_plan import Home, HomesPlan
 from telerehab.demo.observer import Observer
 from telerehab.demo.portal import Portal, create_live_session, enter, open_training_session
-from telerehab.demo.report import DemoReport, HomeReport, ProcessReport, report_home
+from telerehab.demo.report import DemoReport, HomeReport, report_home
+from telerehab.demo.usage import ProcessUsage
 from telerehab.errors import ChildFailedError
 from telerehab.roles import Role
 from telerehab.settings import Settings
@@ -173,79 +174,6 @@ async def _end_care(
     if isinstance(broken, Exception):
         say(f"The care scene broke: {type(broken).__name__}")
     return scene.report(was_told_to_end=was_told_to_end)
-
-
-def scene_caption(homes: int) -> str:
-    """Say what there is to see.
-
-    Examples
-    --------
-    >>> scene_caption(1)
-    'Scene: one home trains a seated knee extension; the therapist sees how well. Ctrl-C ends it.'
-    """
-    who, how = ("one home trains", "how well") if homes == 1 else (f"{homes} homes train", "how well each one moves")
-    return f"Scene: {who} a seated knee extension; the therapist sees {how}. Ctrl-C ends it."
-
-
-def care_caption(planned_s: float | None) -> list[str]:
-    """Say what to open for the care scene and what will happen.
-
-    Examples
-    --------
-    >>> for line in care_caption(60):
-    ...     print(line)
-    Care: Vera Lind trains alone, on a tablet without sensors. Open the therapist's page and watch the top of it:
-      at once    she reports pain 8: her tablet stops, the alert stands on the page, and is acknowledged for you;
-      then       she calls for help, nobody answers for 30 s, and her tablet is told to telephone.
-      The caseload shows who loses range of motion and who stays away. Nothing is to be done; the scene plays itself.
-    """
-    pause_s = pause_for(planned_s)
-    soon = f"in {pause_s:.0f} s" if pause_s >= 1 else "at once"
-    help_call = (
-        "she calls for help, nobody answers for 30 s, and her tablet is told to telephone."
-        if has_help_call(planned_s)
-        else "nothing more: a call for help that nobody answers needs --for 60."
-    )
-    return [
-        f"Care: {VERA_NAME} trains alone, on a tablet without sensors."
-        " Open the therapist's page and watch the top of it:",
-        f"  {soon:9}  she reports pain 8: her tablet stops, the alert stands on the page, and is acknowledged for you;",
-        f"  {'then':9}  {help_call}",
-        "  The caseload shows who loses range of motion and who stays away."
-        " Nothing is to be done; the scene plays itself.",
-    ]
-
-
-class ProcessUsage:
-    """Processor time and memory of some processes between `begin` and `end`."""
-
-    def __init__(self) -> None:
-        self._before: dict[str, tuple[psutil.Process, float]] = {}
-        self._began_s = 0.0
-
-    def begin(self, pids: dict[str, int]) -> None:
-        """Start counting."""
-        self._began_s = time.monotonic()
-        for name, pid in pids.items():
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                self._before[name] = (process, _cpu_s(process))
-
-    def end(self) -> list[ProcessReport]:
-        """Return what each process used that still runs."""
-        elapsed_s = max(time.monotonic() - self._began_s, 1e-3)
-        reports = []
-        for name, (process, before_s) in self._before.items():
-            with contextlib.suppress(psutil.Error):
-                share = (_cpu_s(process) - before_s) / elapsed_s
-                memory_mib = process.memory_info().rss / 2**20
-                reports.append(ProcessReport(name=name, cpu_share=round(share, 3), memory_mib=round(memory_mib, 1)))
-        return reports
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 def _stop_event() -> asyncio.Event:

@@ -244,3 +244,42 @@ def test_every_link_is_another_one_and_full(settings: Settings, database: Databa
     assert len(links) == 2 + 4 + 3 + 4
     assert all(link.is_full for link in links if link.account_id is not None)
     assert [each.name for each in clinic.staff] == ["colleague", "manager", "admin", "auditor"]
+
+
+async def test_every_link_leads_to_its_face(sqlite_clinic: tuple[Settings, Clinic]) -> None:
+    settings, clinic = sqlite_clinic
+    logins = {each.name: each.token for each in (*clinic.staff, clinic.vera)}
+    logins |= {"therapist": clinic.therapist_token, "home": clinic.homes[0].page_token}
+    async with running(settings) as app:
+        faces = {}
+        for name, token in logins.items():
+            async with _client(app, {}) as client:
+                answer = (await client.post("/api/enter", json={"token": token})).json()
+                faces[name] = (answer["next"], answer["face"])
+        async with _client(app, {}) as client:
+            look = (await client.post("/api/invitations/look", json={"token": clinic.invitation_token})).json()
+    assert faces == {
+        **dict.fromkeys(("therapist", "colleague"), ("done", "therapist")),
+        **dict.fromkeys(("manager", "admin", "auditor"), ("done", "office")),
+        **dict.fromkeys(("vera", "home"), ("done", "patient")),
+    }
+    assert look == {"organisation": "Demo Kommune", "patient_name": "Anna"}
+
+
+async def test_a_homes_page_has_plan_message_appointment_and_goal(sqlite_clinic: tuple[Settings, Clinic]) -> None:
+    settings, clinic = sqlite_clinic
+    home = clinic.homes[0]
+    async with running(settings) as app:
+        tablet = await enter(app, home.page_token)
+        async with tablet.client() as client:
+            own = f"/api/patients/{home.patient_id}"
+            today = (await client.get("/api/my/today")).json()
+            messages = (await client.get(f"{own}/messages")).json()
+            goals = (await client.get(f"{own}/goals")).json()
+            consents = (await client.get(f"{own}/consents")).json()
+            (appointment,) = (await client.get("/api/appointments")).json()
+    assert today["is_training_day"]
+    assert (today["plan"]["items"][0]["code"], today["plan"]["items"][0]["side"]) == (home.exercise, home.side)
+    assert [len(each) for each in (messages, goals)] == [1, 1]
+    assert sorted(each["kind"] for each in consents) == ["helper", "seen_by_group"]
+    assert appointment["kind"] == "live_session"
