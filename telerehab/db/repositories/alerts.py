@@ -28,7 +28,7 @@ LIST_MAX: Final = 500
 LIST_PERIOD: Final = timedelta(days=30)
 """How far the list of all alerts goes back; open ones are on it however old they are."""
 ACKNOWLEDGEMENTS_MAX: Final = 50
-"""Of one alert."""
+"""Of one alert; the word that lets the patient go on is heard all the same."""
 _ACKNOWLEDGEMENT: Final = "alert_acknowledgement"
 
 
@@ -136,7 +136,7 @@ class AlertRepository:
         row, opened = self._require_locked(alert_id, Scope.TRAIN)
         if row.needs_confirmation_by != Confirmer.PATIENT:
             raise ConflictError("a therapist must confirm this", code=NEEDS_THERAPIST)
-        if self._db.exec(select(Alert.id).where(col(Alert.id) == alert_id, is_standing_stop())).first() is not None:
+        if self._is_standing(row):
             self._say(row, opened, action=MAY_CONTINUE, note=None)
         return self._reopen(row, opened)
 
@@ -175,7 +175,8 @@ class AlertRepository:
         """Write what follows from an alert, and tell everybody."""
         said = select(AlertAcknowledgement.id).where(col(AlertAcknowledgement.alert_id) == row.id)
         count = len(self._db.exec(said).all())
-        if count >= ACKNOWLEDGEMENTS_MAX:
+        is_way_back = action == MAY_CONTINUE and self._is_standing(row)
+        if count >= ACKNOWLEDGEMENTS_MAX and not is_way_back:
             raise ConflictError("enough has been said about this alert")
         acknowledgement = AlertAcknowledgement(
             alert_id=row.id, account_id=self._reader.account_id, action=action, at=self._now
@@ -199,13 +200,17 @@ class AlertRepository:
 
     def _reopen(self, row: Alert, opened: OpenedPatient) -> OpenedAlert:
         """Return an alert as it stands now."""
-        is_standing = self._db.exec(select(Alert.id).where(col(Alert.id) == row.id, is_standing_stop())).first()
         return OpenedAlert(
             row=row,
             identity=opened.identity,
-            is_standing=is_standing is not None,
+            is_standing=self._is_standing(row),
             acknowledged=_open(self._last_said([row.id]).get(row.id), opened.seal),
         )
+
+    def _is_standing(self, row: Alert) -> bool:
+        """Return whether an alert is a stop from which nobody has let the patient go on."""
+        standing = select(Alert.id).where(col(Alert.id) == row.id, is_standing_stop())
+        return self._db.exec(standing).first() is not None
 
     def _last_said(self, alerts: Sequence[UUID]) -> dict[UUID, tuple[AlertAcknowledgement, str | None]]:
         """Return the last acknowledgement of each alert that has one, and the name of who gave it."""

@@ -289,12 +289,18 @@ def test_what_is_no_acknowledgement_is_refused(sqlite_world: World) -> None:
         assert therapist.post(f"/api/alerts/{alert_id}/acknowledge", json=each).status_code == 422, each
 
 
-def test_nobody_can_fill_an_alert_with_words(sqlite_world: World) -> None:
+def test_nobody_can_fill_an_alert_with_words_and_no_words_bar_the_way_back(sqlite_world: World) -> None:
     world = sqlite_world
-    alert_id = found(world, world.here.patient_ids[0])
+    patient_id = world.here.patient_ids[0]
+    alert_id = found(world, patient_id)
     therapist = world.as_staff("therapist")
-    statuses = [
-        therapist.post(f"/api/alerts/{alert_id}/acknowledge", json={"action": "seen", "note": str(number)}).status_code
-        for number in range(52)
-    ]
-    assert statuses == [200] * 50 + [409] * 2
+
+    def say_status(action: str, note: str) -> int:
+        body = {"action": action, "note": note}
+        return therapist.post(f"/api/alerts/{alert_id}/acknowledge", json=body).status_code
+
+    assert [say_status("seen", str(number)) for number in range(52)] == [200] * 50 + [409] * 2
+    assert is_stopped(world, patient_id)
+    assert say_status("may_continue", "after all") == 200
+    assert not is_stopped(world, patient_id)
+    assert [say_status(action, "once more") for action in ("seen", "may_continue")] == [409] * 2
