@@ -66,7 +66,8 @@ def is_stopped(world: World, patient_id: UUID) -> bool:
     return bool(codes)
 
 
-def test_a_therapist_sees_whose_alert_it_is_and_what_passed_which_limit(world: World) -> None:
+def test_a_therapist_sees_whose_alert_it_is_and_what_passed_which_limit(sqlite_world: World) -> None:
+    world = sqlite_world
     patient_id = world.here.patient_ids[0]
     alert_id = found(world, patient_id)
     (alert,) = listed(world.as_staff("therapist"))
@@ -219,7 +220,8 @@ def test_what_was_found_in_somebody_elses_training_is_shown_nowhere_and_stops_no
     assert therapist.post(f"/api/alerts/{alert_id}/acknowledge", json={"action": "seen"}).status_code == 404
 
 
-def test_the_same_word_twice_is_said_once_and_everybody_hears_of_it(world: World) -> None:
+def test_the_same_word_twice_is_said_once_and_everybody_hears_of_it(sqlite_world: World) -> None:
+    world = sqlite_world
     alert_id = found(world, world.here.patient_ids[0])
     world.changes.told.clear()
     first = say(world, alert_id, "seen", note="ok")

@@ -47,6 +47,7 @@ def test_everybody_who_is_logged_in_sees_the_shared_library_marked_as_not_review
     assert world.browser().get("/api/exercises").status_code == 401
 
 
+@on_sqlite
 def test_a_local_exercise_stands_beside_the_shared_ones_of_its_organisation_only(
     therapist: TestClient, foreign_therapist: TestClient
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_local_exercise_stands_beside_the_shared_ones_of_its_organisation_only
     assert len(foreign_therapist.get("/api/exercises").json()) == len(EXERCISES)
 
 
+@on_sqlite
 def test_the_next_version_replaces_the_one_that_was_read_and_a_stale_writer_is_told(therapist: TestClient) -> None:
     first = local()
     second = {**first, "based_on": 1, "content": {**first["content"], "equipment": ["mat", "towel"]}}

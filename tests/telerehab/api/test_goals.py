@@ -58,6 +58,7 @@ def test_a_goal_without_measure_has_none(therapist: TestClient, path: str) -> No
     assert therapist.post(path, json=goal(measure=None)).json()["measure"] is None
 
 
+@on_sqlite
 def test_a_goal_that_is_sent_twice_is_written_once_and_another_one_is_refused(therapist: TestClient, path: str) -> None:
     body = goal()
 
@@ -66,6 +67,7 @@ def test_a_goal_that_is_sent_twice_is_written_once_and_another_one_is_refused(th
     assert therapist.post(path, json={**body, "text": "Noget andet"}).status_code == 409
 
 
+@on_sqlite
 def test_a_goal_is_met_and_says_since_when(world: World, therapist: TestClient, path: str) -> None:
     body = goal()
     therapist.post(path, json=body)

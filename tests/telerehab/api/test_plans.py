@@ -144,6 +144,7 @@ def test_the_reason_lies_sealed(world: World, therapist: TestClient, path: str) 
     assert "kraft" not in str(row.content)
 
 
+@on_sqlite
 def test_versions_are_only_added_and_told_apart(world: World, therapist: TestClient, path: str) -> None:
     first = therapist.post(f"{path}/plan-versions", json=version(world)).json()
     second = therapist.post(
@@ -173,6 +174,7 @@ def test_versions_are_only_added_and_told_apart(world: World, therapist: TestCli
     assert therapist.get(f"{path}/plan-versions/9/diff").status_code == 404
 
 
+@on_sqlite
 def test_a_version_that_is_not_made_from_the_head_is_refused(world: World, therapist: TestClient, path: str) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
     therapist.post(f"{path}/plan-versions", json=version(world, 1, content=changed(world, 4)))
@@ -183,6 +185,7 @@ def test_a_version_that_is_not_made_from_the_head_is_refused(world: World, thera
     assert therapist.get(f"{path}/plan").json()["number"] == 2
 
 
+@on_sqlite
 def test_the_same_version_sent_twice_is_written_once(world: World, therapist: TestClient, path: str) -> None:
     first, second = (therapist.post(f"{path}/plan-versions", json=version(world)) for _ in range(2))
 
@@ -244,6 +247,7 @@ def test_an_unchanged_plan_is_no_new_version(world: World, therapist: TestClient
     assert answer.json()["faults"] == [{"at": "items", "kind": "nothing_changed"}]
 
 
+@on_sqlite
 def test_a_plan_names_local_exercises_of_its_own_organisation_only(
     world: World, therapist: TestClient, tablet: TestClient, path: str
 ) -> None:
@@ -365,6 +369,7 @@ def _add_sets(world: World, *starts: datetime, is_retracted: bool = False, is_en
     return sets
 
 
+@on_sqlite
 def test_a_pause_makes_no_training_day(world: World, therapist: TestClient, tablet: TestClient, path: str) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
     day = today_of(world)
@@ -495,6 +500,7 @@ def _plans_of_helper(world: World, *scopes: str) -> Iterator[PlanRepository]:
         yield PlanRepository(db, reader=reader, now=now, key_ring=key_ring)
 
 
+@on_sqlite
 def test_a_helper_sees_what_the_patient_agreed_to(world: World, therapist: TestClient, path: str) -> None:
     therapist.post(f"{path}/plan-versions", json=version(world))
     mine, second = world.here.patient_ids

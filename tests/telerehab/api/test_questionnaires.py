@@ -126,6 +126,7 @@ def test_too_much_missing_is_unknown_and_not_nothing(
         assert db.exec(select(QuestionnaireResponse)).one().score is None
 
 
+@on_sqlite
 def test_the_same_answers_sent_again_are_kept_once_and_others_refused(
     therapist: TestClient, tablet: TestClient, path: str
 ) -> None:
@@ -154,6 +155,7 @@ def test_answers_that_do_not_fit_are_named_without_their_values(tablet: TestClie
     assert tablet.put(place, json=pain(answers={"pain": 10**400})).status_code == 422
 
 
+@on_sqlite
 def test_answers_kept_on_the_tablet_have_their_own_time_within_bounds(
     world: World, tablet: TestClient, path: str
 ) -> None:
@@ -269,6 +271,7 @@ def test_what_is_not_for_ones_eyes_does_not_exist(world: World, therapist: TestC
     assert tablet.get("/api/questionnaires").status_code == 403
 
 
+@on_sqlite
 def test_a_retracted_response_counts_as_not_given(
     world: World, therapist: TestClient, tablet: TestClient, path: str
 ) -> None:

@@ -166,15 +166,15 @@ def test_H7_what_the_patient_says_counts_whatever_the_organisation_has_switched_
     assert home.causes() == ["pain_high", "stop_pressed"]
 
 
-def test_H7_the_patients_own_stop_waits_for_the_patient_alone(home: Home) -> None:
-    answer = home.says("stop")
+def test_H7_the_patients_own_stop_waits_for_the_patient_alone(sqlite_home: Home) -> None:
+    answer = sqlite_home.says("stop")
     assert (answer["cause"], answer["needs_confirmation_by"]) == ("stop_pressed", "patient")
-    (alert,) = home.alerts()
+    (alert,) = sqlite_home.alerts()
     assert answer["alert_ids"] == [str(alert.id)]
-    confirmed = home.tablet.post(f"/api/alerts/{alert.id}/confirm").json()
+    confirmed = sqlite_home.tablet.post(f"/api/alerts/{alert.id}/confirm").json()
     assert (confirmed["is_stopped"], confirmed["cause"], confirmed["alert_ids"]) == (False, None, [])
-    assert home.says("stop")["is_stopped"] is True
-    assert len(home.alerts()) == 2
+    assert sqlite_home.says("stop")["is_stopped"] is True
+    assert len(sqlite_home.alerts()) == 2
 
 
 def test_H7_as_long_as_one_cause_needs_the_therapist_the_patient_can_confirm_nothing_away(sqlite_home: Home) -> None:
@@ -291,16 +291,19 @@ def test_effort_stops_nothing(sqlite_world: World) -> None:
     assert home.alerts() == []
 
 
-def test_the_same_report_twice_is_one_and_another_under_its_id_is_refused(home: Home) -> None:
-    path, body = home.path(), home.body("pain", 8, at=(utc_now(home.world.clock) + timedelta(hours=2)).isoformat())
-    first = home.tablet.put(path, json=body)
-    home.world.clock.advance(5)
-    again = home.tablet.put(path, json=body)
+def test_the_same_report_twice_is_one_and_another_under_its_id_is_refused(sqlite_home: Home) -> None:
+    path, body = (
+        sqlite_home.path(),
+        sqlite_home.body("pain", 8, at=(utc_now(sqlite_home.world.clock) + timedelta(hours=2)).isoformat()),
+    )
+    first = sqlite_home.tablet.put(path, json=body)
+    sqlite_home.world.clock.advance(5)
+    again = sqlite_home.tablet.put(path, json=body)
     assert again.json() == first.json()
-    assert len(home.alerts()) == 1
-    other = home.tablet.put(path, json={**body, "value": 2})
+    assert len(sqlite_home.alerts()) == 1
+    other = sqlite_home.tablet.put(path, json={**body, "value": 2})
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
-    with reading(home.world.database.main) as db:
+    with reading(sqlite_home.world.database.main) as db:
         assert [report.value for report in db.exec(select(SelfReport))] == [8]
 
 
