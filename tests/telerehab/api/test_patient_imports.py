@@ -8,8 +8,10 @@ import pytest
 from sqlmodel import col, func, select
 
 from telerehab.api.guards import BODY_MAX_BYTES, BODY_MAX_BYTES_OF
+from telerehab.clock import utc_now
 from telerehab.db.engine import reading
 from telerehab.db.tables import CareRelation, Patient, PatientImport
+from telerehab.jobs.flags import evaluate_all
 from tests.telerehab.api.world import World, new_id
 
 PATH = "/api/patient-imports"
@@ -161,3 +163,11 @@ def test_a_file_larger_than_the_bound_is_refused_however_it_is_sent(sqlite_world
     assert manager.post(PATH, content=text, headers=headers).status_code == 413
     pieces = (text[i : i + 65_536] for i in range(0, len(text), 65_536))
     assert manager.post(PATH, content=pieces, headers=headers).status_code == 413
+
+
+def test_what_is_only_counted_of_patients_does_not_keep_their_import(world: World) -> None:
+    manager = world.as_staff("team_manager")
+    import_id = manager.post(PATH, json=body()).json()["import_id"]
+    evaluate_all(world.database, utc_now(world.clock))  # as the jobs do every ten minutes
+    undone = manager.post(f"{PATH}/{import_id}/undo")
+    assert undone.status_code == 200, undone.text
