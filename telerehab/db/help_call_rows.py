@@ -75,7 +75,7 @@ def read_lines(db: Session, organisation_ids: Collection[UUID], *, now: datetime
 
 
 def read_duties(db: Session, organisation_ids: Collection[UUID]) -> Sequence[Duty]:
-    """Return the duty hours in force of organisations, without those of accounts that were disabled."""
+    """Return the duty hours in force of organisations, of those who may log in and answer."""
     statement = (
         select(Duty)
         .join(Account, col(Account.id) == col(Duty.account_id))
@@ -83,6 +83,7 @@ def read_duties(db: Session, organisation_ids: Collection[UUID]) -> Sequence[Dut
             col(Duty.organisation_id).in_(organisation_ids),
             col(Duty.ended_at).is_(None),
             col(Account.disabled_at).is_(None),
+            col(Account.role) == "therapist",
         )
     )
     ordered = statement.order_by(col(Duty.weekday), col(Duty.from_minute), col(Duty.line), col(Duty.id))

@@ -106,3 +106,13 @@ def test_only_therapists_answer_help_calls(sqlite_world: World) -> None:
     admin_id = str(sqlite_world.here.staff_ids["admin"])
     answer = sqlite_world.as_staff("team_manager").post("/api/duties", json=_duty(sqlite_world, account_id=admin_id))
     assert answer.status_code == 404
+
+
+def test_who_is_no_therapist_any_more_is_rung_no_more(sqlite_world: World) -> None:
+    _set(sqlite_world.clock, TUESDAY_NOON)
+    manager, admin = sqlite_world.as_staff("team_manager"), sqlite_world.as_staff("admin")
+    manager.post("/api/duties", json=_duty(sqlite_world))
+    account = {"email": sqlite_world.here.email, "display_name": "Ida Therapist here", "role": "auditor"}
+    assert admin.put(f"/api/staff/{sqlite_world.here.therapist_id}", json=account).status_code == 200
+    assert manager.get("/api/duties/now").json()["on_duty"] == [], "nobody who may not answer is on duty"
+    assert manager.get("/api/duties").json() == []
