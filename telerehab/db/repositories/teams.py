@@ -114,7 +114,7 @@ class TeamRepository:
             raise InvalidContentError("named twice", faults=[{"at": "members", "kind": "named_twice"}])
         for i, wish in enumerate(wishes):
             require_therapist(self._db, self._reader, wish.account_id, at=f"members.{i}.account_id")
-            if wish.ends_at is not None and wish.ends_at <= (wish.starts_at or self._now):
+            if wish.ends_at is not None and wish.ends_at <= max(wish.starts_at or self._now, self._now):
                 raise InvalidContentError("it is over", faults=[{"at": f"members.{i}.ends_at", "kind": "too_early"}])
         for row in self._memberships([team.id]):
             kept = wanted.pop(row.account_id, None)

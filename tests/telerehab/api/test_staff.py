@@ -281,3 +281,14 @@ def test_administrators_and_auditors_see_no_patient(world: World) -> None:
                 assert browser.get(f"/api/patients/{patient_id}{path}").status_code in (403, 404), (role, path)
         assert browser.get("/api/patients").status_code == 403
         assert browser.get("/api/appointments").status_code == 403
+
+
+def test_nobody_belongs_to_a_team_in_hindsight(sqlite_world: World) -> None:
+    world = sqlite_world
+    manager, now = world.as_staff("team_manager"), utc_now(world.clock)
+    path = f"/api/teams/{manager.post('/api/teams', json={'name': 'Knæ'}).json()['id']}/members"
+    member = {"account_id": str(world.here.therapist_id)}
+    over = {"starts_at": (now - timedelta(hours=2)).isoformat(), "ends_at": (now - timedelta(hours=1)).isoformat()}
+    assert manager.put(path, json={"members": [{**member, **over}]}).status_code == 422
+    assert manager.put(path, json={"members": [member]}).status_code == 200
+    assert manager.put(path, json={"members": [{**member, **over}]}).status_code == 422
