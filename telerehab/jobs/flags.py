@@ -27,6 +27,7 @@ from telerehab.db.tables import (
     PlanVersion,
     Retraction,
     SelfReport,
+    Substitution,
     TeamMembership,
     TrainingPause,
     TrainingSession,
@@ -177,7 +178,7 @@ def _newest_of_each_cause(rows: Iterable[FlagRow]) -> Iterable[FlagRow]:
 
 
 def _read_therapists(db: Session, patient_ids: Iterable[UUID], *, now: datetime) -> Mapping[UUID, set[UUID]]:
-    """Return the members of staff in whose care each patient is, themselves or by a team."""
+    """Return the members of staff in whose care each patient is: themselves, by a team, or standing in for one."""
     therapists: dict[UUID, set[UUID]] = {}
     in_force = (
         col(CareRelation.patient_id).in_(patient_ids)
@@ -199,4 +200,16 @@ def _read_therapists(db: Session, patient_ids: Iterable[UUID], *, now: datetime)
     for statement in (direct, by_team):
         for patient_id, account_id in db.execute(statement):
             therapists.setdefault(patient_id, set()).add(account_id)
+    substitutes = _read_substitutes(db, now=now)
+    for treating in therapists.values():
+        treating |= {account_id for absent in treating for account_id in substitutes.get(absent, ())}
     return therapists
+
+
+def _read_substitutes(db: Session, *, now: datetime) -> Mapping[UUID, set[UUID]]:
+    """Return who stands in for whom now, by the absent one."""
+    substitutes: dict[UUID, set[UUID]] = {}
+    in_force = (col(Substitution.starts_at) <= now) & (col(Substitution.ends_at) > now)
+    for row in db.exec(select(Substitution).where(in_force)):
+        substitutes.setdefault(row.absent_account_id, set()).add(row.substitute_account_id)
+    return substitutes

@@ -21,6 +21,7 @@ from telerehab.db.tables import (
     Goal,
     Organisation,
     Patient,
+    Substitution,
     TrainingPause,
     TrainingSession,
 )
@@ -297,3 +298,23 @@ def _hear(course: Course, device: str, *, days_ago: float) -> None:
                 payload=b"",
             )
         )
+
+
+def test_who_stands_in_is_told_of_a_flag_like_the_absent_one(course: Course) -> None:
+    with writing(course.database.main, owner="web") as db:
+        per = provisioning.create_account(
+            db, organisation_id=course.organisation_id, email="per@byen.example", display_name="Per"
+        )
+        db.add(
+            Substitution(
+                absent_account_id=course.therapist_id,
+                substitute_account_id=per.id,
+                starts_at=course.now - timedelta(days=1),
+                ends_at=course.now + timedelta(days=1),
+                created_by=course.therapist_id,
+            )
+        )
+    _lose_range(course)
+    evaluate_all(course.database, course.now)
+    told = {notice.recipient for notice in course.notices()}
+    assert told == {f"account:{course.therapist_id}", f"account:{per.id}"}
