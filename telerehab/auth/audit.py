@@ -214,7 +214,8 @@ def _append(
         raise AuditKeyError("the database was opened without the key of the audit chain")
     db.flush()  # what waits to be written may wait for others' rows, and must not do so while others wait for us
     _lock_chain(db)
-    head = db.exec(select(AuditEvent.sequence, AuditEvent.mac).order_by(col(AuditEvent.sequence).desc())).first()
+    newest = select(AuditEvent.sequence, AuditEvent.mac).order_by(col(AuditEvent.sequence).desc()).limit(1)
+    head = db.exec(newest).first()
     sequence, previous = (0, FIRST_MAC) if head is None else (head[0] + 1, bytes.fromhex(head[1]))
     record_text = as_text(
         {
