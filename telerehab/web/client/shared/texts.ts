@@ -594,6 +594,7 @@ export interface TextValues {
   "need.technical": undefined;
   "need.watch": undefined;
   "need.worse": undefined;
+  "notice.break_glass": { name: string | number };
   "notice.flag": { name: string | number };
   "notice.other": { name: string | number };
   "notice.read": undefined;
