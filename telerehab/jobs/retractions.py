@@ -35,9 +35,13 @@ def carry_out_retractions(database: Database, now: datetime) -> None:
 
 
 def _read_concerned(db: Session, *, since: datetime) -> dict[UUID, set[str]]:
-    """Return the ids that were taken back lately, by the patient who had them."""
+    """Return the ids that were taken back lately, by the patient who had them and has them no more."""
     concerned: dict[UUID, set[str]] = {}
-    for row in db.exec(select(Retraction).where(col(Retraction.at) >= since)):
+    lately = db.exec(select(Retraction).where(col(Retraction.at) >= since).order_by(col(Retraction.at))).all()
+    holders = {row.row_id: row.right_patient_id for row in lately}  # the last one's word counts
+    for row in lately:
+        if holders[row.row_id] == row.wrong_patient_id:
+            continue
         ids = concerned.setdefault(row.wrong_patient_id, set())
         ids.add(str(row.row_id))
         reports = select(SelfReport.id).where(col(SelfReport.training_session_id) == row.row_id)

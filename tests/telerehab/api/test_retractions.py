@@ -470,3 +470,24 @@ def test_a_training_session_that_runs_is_closed_and_its_late_repetitions_go_alon
     with reading(bout.world.database.main) as db:
         assert db.exec(select(TrainingSet)).all() == []
         assert db.exec(select(Correction)).all() == []
+
+
+def test_what_came_back_to_the_first_patient_counts_there_again(bout: Bout) -> None:
+    _train(bout)
+    _retract(bout, right=bout.right)
+    _retract(bout, right=bout.wrong)  # the first word was the mistake
+    database, now = bout.world.database, utc_now(bout.world.clock)
+    with writing(database.main, owner="web") as db:
+        yesterday = {"at": now - timedelta(days=1), "reported_by": bout.wrong, "phase": "end"}
+        db.add(SelfReport(id=uuid4(), patient_id=bout.wrong, kind="pain", value=9, **yesterday))
+
+    def standing() -> list[tuple[str, int]]:
+        evaluate_all(database, now)
+        carry_out_retractions(database, now)
+        with reading(database.main) as db:
+            flags = db.exec(select(Flag).where(Flag.patient_id == bout.wrong).order_by("cause", "version")).all()
+        return [(flag.cause, flag.version) for flag in flags if flag.ended_at is None]
+
+    first = standing()
+    assert first, "pain over the limit is the first patient's again"
+    assert standing() == first
