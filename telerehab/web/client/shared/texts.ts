@@ -4,6 +4,8 @@ export interface TextValues {
   "access.accept_invitation": undefined;
   "access.acknowledge_alert": undefined;
   "access.add_duty": undefined;
+  "access.add_passkey": undefined;
+  "access.add_totp": undefined;
   "access.answer_help_call": undefined;
   "access.begin_care": undefined;
   "access.break_glass": undefined;
@@ -42,6 +44,8 @@ export interface TextValues {
   "access.lend_kit": undefined;
   "access.record_consent": undefined;
   "access.refused": undefined;
+  "access.remove_passkey": undefined;
+  "access.remove_totp": undefined;
   "access.renew_device_credential": undefined;
   "access.reopen_course": undefined;
   "access.retire_kit": undefined;
@@ -515,6 +519,14 @@ export interface TextValues {
   "helper.scopes": undefined;
   "helper.title": undefined;
   "helper.until": { day: string | number };
+  "import.column.birth_date": undefined;
+  "import.column.cpr": undefined;
+  "import.column.language": undefined;
+  "import.column.name": undefined;
+  "import.column.protected_address": undefined;
+  "import.column.team": undefined;
+  "import.column.telephone": undefined;
+  "import.column.therapist": undefined;
   "import.fault.birth_date_early": undefined;
   "import.fault.birth_date_form": undefined;
   "import.fault.birth_date_future": undefined;
