@@ -521,7 +521,9 @@ export interface TextValues {
   "helper.until": { day: string | number };
   "import.column.birth_date": undefined;
   "import.column.cpr": undefined;
+  "import.column.first_name": undefined;
   "import.column.language": undefined;
+  "import.column.last_name": undefined;
   "import.column.name": undefined;
   "import.column.protected_address": undefined;
   "import.column.team": undefined;
