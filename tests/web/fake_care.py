@@ -709,7 +709,7 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
                 },
                 {
                     "id": TRAINING,
-                    "browser": "Firefox, Windows",
+                    "browser": "?, ?",
                     "created_at": care.at(days=2),
                     "last_seen_at": care.at(days=1),
                     "is_this": False,

@@ -411,6 +411,7 @@ def test_other_logins_are_ended_and_logging_out_leads_to_the_way_in(open_page: O
     with serve_clinic(clinic):
         page = open_page(clinic, "/therapist#/me")
         page.wait_for_selector("text=denne browser")
+        page.wait_for_selector("li:has-text('Ukendt browser')")  # no question marks where the server knows no name
         page.click('[data-action="login-end"]')
         wait_for(lambda: ("DELETE", f"/api/my/logins/{TRAINING}", None) in care.sent, page)
         assert page.locator('[data-action="login-end"]').count() == 1  # never this one's own

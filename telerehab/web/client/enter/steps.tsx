@@ -26,15 +26,16 @@ export function failure(error: unknown, refused: TextKey): TextKey {
 }
 
 /** One thing at a time may run; what it throws becomes a sentence. */
-function useAttempt(refused: TextKey): [boolean, TextKey | null, (act: () => Promise<void>) => void] {
+function useAttempt(refused: TextKey): [boolean, TextKey | null, (act: (blame: (key: TextKey) => void) => Promise<void>) => void] {
   const [isBusy, setIsBusy] = useState(false);
   const [problem, setProblem] = useState<TextKey | null>(null);
-  const attempt = (act: () => Promise<void>) => {
+  const attempt = (act: (blame: (key: TextKey) => void) => Promise<void>) => {
     if (isBusy) return;
     setIsBusy(true);
     setProblem(null);
-    act()
-      .catch((error: unknown) => setProblem(failure(error, refused)))
+    let blamed = refused;
+    act((key) => (blamed = key))
+      .catch((error: unknown) => setProblem(failure(error, blamed)))
       .finally(() => setIsBusy(false));
   };
   return [isBusy, problem, attempt];
@@ -127,11 +128,12 @@ function SetUpTotp(props: { totp: TotpSecret; needsPassword: boolean; onEntered:
   const [isBusy, problem, attempt] = useAttempt("enter.setup.failed");
   const confirm = (event: Event) => {
     event.preventDefault();
-    attempt(async () => {
+    attempt(async (blame) => {
       if (!hasPassword) {
         await enterApi.setPassword(password);
         setHasPassword(true); // a wrong code asks for the code again, not for the password
       }
+      blame("enter.totp.failed");
       await enterApi.confirmTotp(code.replace(/\D/g, ""));
       onEntered({ next: "done" });
     });

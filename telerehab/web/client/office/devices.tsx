@@ -5,6 +5,7 @@ import { personText } from "../therapist/format";
 import { useLoad, useSaving } from "../therapist/load";
 import { Choice, Field, Form } from "../therapist/parts/fields";
 import { Panel, SaveState } from "../therapist/parts/panel";
+import { BODY_SITES, siteText } from "../therapist/words";
 import { office, type Credential, type Device, type Kit } from "./api";
 
 const KINDS = ["imu6", "imu9", "force", "heart", "spo2"] as const;
@@ -146,7 +147,7 @@ function NewDevice({ kits, onAdded }: { kits: Kit[]; onAdded: () => Promise<void
   const [credential, setCredential] = useState<Credential | null>(null);
   const saving = useSaving();
   const add = async () => {
-    const wish = { name, kind, kit_id: kit || null, usual_site: site.trim() || null };
+    const wish = { name, kind, kit_id: kit || null, usual_site: site || null };
     if (!(await saving.run(async () => setCredential(await office.addDevice(wish))))) return;
     setName("");
     await onAdded();
@@ -158,7 +159,7 @@ function NewDevice({ kits, onAdded }: { kits: Kit[]; onAdded: () => Promise<void
         <Field label={t("office.device.name")} value={name} onChange={setName} maxLength={64} hint={t("office.device.name.hint")} />
         <Choice label={t("office.device.kind")} value={kind} options={KINDS.map((each) => [each, kindText(each)] as const)} onChange={setKind} />
         <Choice label={t("office.device.kit")} value={kit} options={[["", t("office.device.no_kit")] as const, ...kits.map((each) => [each.id, each.name] as const)]} onChange={setKit} />
-        <Field label={t("office.device.site")} value={site} onChange={setSite} maxLength={40} required={false} hint={t("office.device.site.hint")} />
+        <Choice label={t("office.device.site")} value={site} options={[["", t("device.no_site")] as const, ...BODY_SITES.map((each) => [each, siteText(each)] as const)]} onChange={setSite} />
         <button class="button primary" data-action="add-device">
           {t("office.add")}
         </button>

@@ -57,7 +57,7 @@ export function ImportView() {
             {t("office.import.write", { count: answer.rows_ok })}
           </button>
         )}
-        <SaveState saving={saving} />
+        <SaveState saving={saving} done={answer !== null && !answer.import_id ? "" : undefined /* tried is not saved */} />
       </section>
       <Panel title={t("office.import.past")} loaded={past} isEmpty={(list) => list.length === 0} empty={t("office.import.none")}>
         {(list) => (
@@ -104,13 +104,18 @@ function Faults({ faults, count }: { faults: ImportFault[]; count: number }) {
         {faults.slice(0, FAULTS_SHOWN_MAX).map((fault) => (
           <tr key={`${fault.line}-${fault.column}-${fault.kind}`}>
             <td>{fault.line}</td>
-            <td>{fault.column || "–"}</td>
+            <td>{fault.column ? columnText(fault.column) : "–"}</td>
             <td>{t(keyOr(`import.fault.${fault.kind}` as TextKey, "import.fault.other") as "import.fault.other")}</td>
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+function columnText(column: string): string {
+  const key = keyOr(`import.column.${column}` as TextKey, "office.import.column");
+  return key === "office.import.column" ? column : t(key as "office.import.column");
 }
 
 /** The bytes of a file as base64: the server finds out in which encoding they are. */

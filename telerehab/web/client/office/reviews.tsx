@@ -120,7 +120,7 @@ function LogTable({ entries }: { entries: LogEntry[] }) {
               {entry.who ?? "–"} ({actorText(entry.actor_role)})
             </td>
             <td>
-              {t(keyOr(`access.${entry.action}` as TextKey, "office.log.other") as "office.log.other")} <small>{entry.action}</small>
+              {actionText(entry.action)}
               {!entry.allowed && <strong> · {t("office.log.refused")}</strong>}
             </td>
             <td>{entry.patient_id ? <code>{entry.patient_id.slice(0, 8)}</code> : "–"}</td>
@@ -133,4 +133,10 @@ function LogTable({ entries }: { entries: LogEntry[] }) {
 
 function actorText(role: string): string {
   return role === "tablet" || role === "helper" ? t(`office.actor.${role}`) : roleText(role);
+}
+
+/** In words; an action of another version is shown by its code. */
+function actionText(action: string): string {
+  const key = keyOr(`access.${action}` as TextKey, "office.log.other");
+  return key === "office.log.other" ? `${t(key)} ${action}` : t(key as "office.log.other");
 }

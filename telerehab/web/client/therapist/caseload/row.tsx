@@ -28,7 +28,7 @@ export function CaseloadRow({ patient, onWhy }: { patient: CaseloadPatient; onWh
         {flags.map((flag) => (
           <FlagLine key={flag.id} flag={flag} patient={patient} onWhy={() => onWhy(flag)} />
         ))}
-        {flags.length === 0 && <li class="soft">{t("caseload.no_flags")}</li>}
+        {flags.length === 0 && <li class="soft">{t(needsMe(patient) ? "caseload.no_other_flags" : "caseload.no_flags")}</li>}
       </ul>
       <dl class="case-numbers">
         <div>

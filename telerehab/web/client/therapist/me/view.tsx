@@ -45,11 +45,11 @@ function Logins() {
             {logins.map((login) => (
               <li key={login.id} class="row">
                 <span>
-                  <strong>{login.browser || t("login.unknown_browser")}</strong>
+                  <strong>{browserText(login.browser)}</strong>
                   {login.is_this && ` · ${t("login.this")}`} · {t("login.since", { time: momentText(login.created_at) })} · {t("login.last_seen", { time: momentText(login.last_seen_at) })}
                 </span>
                 {!login.is_this && (
-                  <button class="button small danger" data-action="login-end" aria-label={t("login.end.label", { browser: login.browser })} onClick={() => void end(() => care.endLogin(login.id))}>
+                  <button class="button small danger" data-action="login-end" aria-label={t("login.end.label", { browser: browserText(login.browser) })} onClick={() => void end(() => care.endLogin(login.id))}>
                     {t("login.end")}
                   </button>
                 )}
@@ -172,4 +172,10 @@ function Factors() {
       )}
     </Panel>
   );
+}
+
+/** What the server made of the browser: `Chrome, Linux`; a question mark where it knows no name. */
+function browserText(browser: string): string {
+  const known = browser.split(", ").filter((part) => part !== "" && part !== "?");
+  return known.join(", ") || t("login.unknown_browser");
 }

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
 import { care } from "../api";
 import { FlagLine } from "../caseload/row";
+import { needsMe } from "../caseload/order";
 import { AdherenceStrip } from "../caseload/strip";
 import { WhyDialog } from "../caseload/why";
 import { agoText, momentText } from "../format";
@@ -32,7 +33,7 @@ export function OverviewSection(props: RecordProps) {
                 {one.flags.map((flag) => (
                   <FlagLine key={flag.id} flag={flag} patient={one} onWhy={() => setWhy(flag)} />
                 ))}
-                {one.flags.length === 0 && <li class="soft">{t("caseload.no_flags")}</li>}
+                {one.flags.length === 0 && <li class="soft">{t(needsMe(one) ? "caseload.no_other_flags" : "caseload.no_flags")}</li>}
               </ul>
               <dl class="facts">
                 <div>
