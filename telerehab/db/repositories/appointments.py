@@ -14,6 +14,7 @@ from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.groups import GroupRepository, is_member_now, is_own_group
 from telerehab.db.repositories.organisations import organisation_zone
 from telerehab.db.repositories.patients import PatientRepository, is_visible_patient
@@ -134,6 +135,8 @@ class AppointmentRepository:
             )
         if patient_id is not None:
             opened = self._patients.require(patient_id, Scope.WRITE_CARE)
+            lock_patient(self._db, patient_id)
+            self._db.refresh(opened.patient)  # the course may have ended while we waited
             if opened.patient.ended_at is not None:
                 raise ConflictError("the patient's course is over", code="course_ended")
         if group_id is not None:

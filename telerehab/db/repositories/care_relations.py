@@ -14,6 +14,7 @@ from telerehab.auth.audit import record
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import PatientRepository
 from telerehab.db.repositories.staff import require_therapist
 from telerehab.db.tables import Account, CareRelation, Patient, Team
@@ -102,6 +103,8 @@ class CareRelationRepository:
             if (known.patient_id, known.account_id, known.team_id) != (patient.id, therapist_id, team_id):
                 raise ConflictError("this care relation is another one")
             return self._row(known)
+        lock_patient(self._db, patient.id)
+        self._db.refresh(patient)  # the course may have ended while we waited
         if patient.ended_at is not None:
             raise ConflictError("the patient's course is over", code="course_ended")
         starts_at = max(starts_at or self._now, self._now)  # nobody has treated somebody in hindsight

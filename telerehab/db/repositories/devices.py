@@ -22,6 +22,7 @@ from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db import provisioning
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.organisations import lock_organisation
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository, is_visible_patient
 from telerehab.db.sealing import Identity, PatientSeal
@@ -262,7 +263,7 @@ class DeviceRepository:
             return known
         starts_at = self._checked_start(starts_at, ends_at)
         self._refuse_ended(opened)
-        device = self._require_device(device_name)
+        device = self._require_device(device_name, lock=True)
         made = self._assign(device, opened, assignment_id or uuid4(), body_site, starts_at, ends_at)
         self._record("lend_device", f"{_ASSIGNMENT}:{made.id}", patient_id=patient_id)
         return made
@@ -291,7 +292,7 @@ class DeviceRepository:
         kit = self._require_kit(kit_id)
         first_id = assignment_id or uuid4()
         statement = select(Device).where(col(Device.kit_id) == kit.id, col(Device.revoked_at).is_(None))
-        devices = self._db.exec(statement.order_by(col(Device.name))).all()
+        devices = self._db.exec(statement.order_by(col(Device.name)).with_for_update()).all()
         if not devices:
             raise ConflictError("the kit is empty", code="kit_empty")
         ids = {device.name: uuid5(first_id, device.name) for device in devices}
@@ -360,7 +361,8 @@ class DeviceRepository:
     def _require_patient(self, patient_id: UUID) -> OpenedPatient:
         """Return a patient to whom the reader may lend; of several who do, one at a time goes on."""
         opened = self._patients.require(patient_id, Scope.LEND)
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).one()
+        lock_patient(self._db, patient_id)
+        self._db.refresh(opened.patient)  # the course may have ended while we waited
         return opened
 
     def _refuse_ended(self, opened: OpenedPatient) -> None:

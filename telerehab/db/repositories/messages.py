@@ -13,9 +13,10 @@ from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
 from telerehab.db.repositories.teams import account_names
-from telerehab.db.tables import Message, Patient
+from telerehab.db.tables import Message
 from telerehab.errors import ConflictError, NotFoundError, TooManyAttemptsError
 
 LIST_MAX: Final = 100
@@ -92,7 +93,8 @@ class MessageRepository:
             The reader's side has sent very many today.
         """
         opened = self._patients.require(patient_id, Scope.CONVERSE)
-        self._db.exec(select(Patient.id).where(col(Patient.id) == patient_id).with_for_update()).first()
+        lock_patient(self._db, patient_id)
+        self._db.refresh(opened.patient)  # the course may have ended while we waited
         known = self._db.get(Message, message_id)
         if known is not None:
             if known.patient_id != patient_id:

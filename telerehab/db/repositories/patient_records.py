@@ -17,6 +17,7 @@ from telerehab.care.cpr import CprFault, agree_on_birth_date, read_cpr
 from telerehab.db import provisioning
 from telerehab.db.alert_rows import is_open
 from telerehab.db.changes import note_change
+from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.care_relations import CareRelationRepository, CareRow
 from telerehab.db.repositories.organisations import lock_organisation, organisation_zone
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository
@@ -142,14 +143,16 @@ class PatientRecordRepository:
         Raises
         ------
         NotFoundError
-            The reader may not change the patient's identity.
+            The reader may not change the patient's identity, or the patient was erased.
         ConflictError
             Another patient has this CPR number (`cpr_known`).
         InvalidContentError
             CPR number and birth date cannot be.
         """
-        opened = self._patients.require(patient_id, Scope.ASSIGN)
+        opened = self._require_locked(patient_id)
         patient, seal = opened.patient, opened.seal
+        if not seal.has_key:
+            raise NotFoundError("no such patient")
         if "cpr" in kept:
             wish = replace(wish, cpr=seal.cpr())
         if "protected_address" in kept:
@@ -243,8 +246,7 @@ class PatientRecordRepository:
         ConflictError
             An alert is open (`open_alert`) or a help call (`open_help_call`): nobody would see it any more.
         """
-        opened = self._patients.require(patient_id, Scope.ASSIGN)
-        patient = opened.patient
+        patient = self._require_locked(patient_id).patient
         if patient.ended_at is not None:
             return
         if self._db.exec(select(Alert.id).where(col(Alert.patient_id) == patient.id, is_open())).first() is not None:
@@ -267,7 +269,7 @@ class PatientRecordRepository:
         NotFoundError
             The reader may not, or the patient was erased.
         """
-        opened = self._patients.require(patient_id, Scope.ASSIGN)
+        opened = self._require_locked(patient_id)
         patient = opened.patient
         if not opened.seal.has_key:
             raise NotFoundError("no such patient")
@@ -279,6 +281,13 @@ class PatientRecordRepository:
         if was_over:
             self._record("reopen_course", patient.id)
         return self._head_of(opened)
+
+    def _require_locked(self, patient_id: UUID) -> OpenedPatient:
+        """Return a patient whose record the reader may change; of several who do, one at a time goes on."""
+        self._patients.require(patient_id, Scope.ASSIGN)
+        lock_patient(self._db, patient_id)
+        self._db.expire_all()  # the key, too, may have gone while we waited
+        return self._patients.require(patient_id, Scope.ASSIGN)
 
     def _head_of(self, opened: OpenedPatient) -> RecordHead:
         patient = opened.patient

@@ -76,6 +76,19 @@ class TrainingSessionRepository:
             raise NotFoundError("no such training session")
         return row
 
+    def get_locked(self, training_session_id: UUID) -> TrainingSession:
+        """Return one training session in which the reader may train; of several who change it, one at a time goes on.
+
+        Raises
+        ------
+        NotFoundError
+            There is none, or the reader may not train with its patient.
+        """
+        row = self.get(training_session_id, Scope.TRAIN)
+        lock_patient(self._db, row.patient_id)
+        self._db.refresh(row)
+        return self.get(training_session_id, Scope.TRAIN)  # it may have been handed to another patient meanwhile
+
     def sets(self, training_session_id: UUID) -> Sequence[TrainingSet]:
         """Return the sets of one training session, in their order."""
         statement = select(TrainingSet).where(col(TrainingSet.training_session_id) == training_session_id)
@@ -167,7 +180,7 @@ class TrainingSessionRepository:
         NotFoundError
             There is none, or the reader may not train with its patient.
         """
-        row = self.get(training_session_id, Scope.TRAIN)
+        row = self.get_locked(training_session_id)
         if row.closed_at is None:
             end_training_session(self._db, row, reason=reason, now=self._now)
         elif row.close_reason in CLOSED_BY_US:

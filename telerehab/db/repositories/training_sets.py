@@ -7,11 +7,9 @@ from uuid import UUID
 
 from sqlmodel import Session, col, func, select
 
-from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
 from telerehab.db.changes import note_change
-from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.alerts import require_no_open_stop
 from telerehab.db.repositories.training_sessions import LATE_MAX, TrainingSessionRepository
 from telerehab.db.tables import TrainingSession, TrainingSet
@@ -61,7 +59,7 @@ class TrainingSetRepository:
             The training session was closed by somebody, the id is another set's, there are too many, or a stop waits
             for a confirmation (code `stop_unconfirmed`).
         """
-        row = self._require_locked(training_session_id)
+        row = self._training_sessions.get_locked(training_session_id)
         known = self._db.get(TrainingSet, set_id)
         if known is not None:
             return self._change(row, known, wish)
@@ -117,7 +115,7 @@ class TrainingSetRepository:
         ConflictError
             It ended otherwise.
         """
-        row = self._require_locked(training_session_id)
+        row = self._training_sessions.get_locked(training_session_id)
         training_set = self._require(row, set_id)
         if training_set.ended_at is None:
             self._end(training_set, reason, max(self._moment(row, at, after=None), training_set.started_at))
@@ -132,13 +130,6 @@ class TrainingSetRepository:
         note_change(self._db, _TABLE, set_id, version=2)
         note_new_version(self._db, row)
         return training_set
-
-    def _require_locked(self, training_session_id: UUID) -> TrainingSession:
-        """Return the training session; of several pages that change its sets, one at a time goes on."""
-        row = self._training_sessions.get(training_session_id, Scope.TRAIN)
-        lock_patient(self._db, row.patient_id)
-        self._db.refresh(row)
-        return row
 
     def _require(self, row: TrainingSession, set_id: UUID) -> TrainingSet:
         training_set = self._db.get(TrainingSet, set_id)
