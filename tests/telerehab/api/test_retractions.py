@@ -478,8 +478,17 @@ def test_what_came_back_to_the_first_patient_counts_there_again(bout: Bout) -> N
     _retract(bout, right=bout.wrong)  # the first word was the mistake
     database, now = bout.world.database, utc_now(bout.world.clock)
     with writing(database.main, owner="web") as db:
-        yesterday = {"at": now - timedelta(days=1), "reported_by": bout.wrong, "phase": "end"}
-        db.add(SelfReport(id=uuid4(), patient_id=bout.wrong, kind="pain", value=9, **yesterday))
+        db.add(
+            SelfReport(
+                id=uuid4(),
+                patient_id=bout.wrong,
+                kind="pain",
+                value=9,
+                phase="end",
+                reported_by=bout.wrong,
+                at=now - timedelta(days=1),
+            )
+        )
 
     def standing() -> list[tuple[str, int]]:
         evaluate_all(database, now)
