@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from telerehab.clock import Clock, utc_now
 from telerehab.db.alert_rows import is_open, store_event
 from telerehab.db.changes import Change, take_changes
 from telerehab.db.engine import reading, writing
+from telerehab.db.locks import lock_patient
 from telerehab.db.tables import Alert, Patient, Repetition, TrainingSession
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.intake.guard import FoundEvent
@@ -32,6 +33,8 @@ from telerehab.intake.sets import read_spans, set_at
 from telerehab.intake.slots import EndedRepetition
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OWNER: Final = "ingest"
 PAUSE_MIN_S: Final = 0.1
@@ -149,8 +152,7 @@ class MainStore:
             waiting = list(self._queue)
         self._write(waiting)
         with self._changed:
-            for _ in waiting:
-                self._queue.popleft()
+            _take_written(self._queue, waiting)
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._last_beat_ns >= BEAT_INTERVAL_S * 1e9:
             self._last_beat_ns = now_ns
@@ -169,8 +171,7 @@ class MainStore:
             changes = read_untold(self._engine, since=utc_now(self._clock) - UNTOLD_MAX)
             self._has_told_untold = True
         with self._changed:
-            for _ in found:
-                self._found.popleft()
+            _take_written(self._found, found)
             self._changes += changes
 
     def _write(self, ended: Sequence[EndedRepetition]) -> None:
@@ -185,6 +186,13 @@ class MainStore:
                     log.warning("a repetition of a training session that is gone was left out")
 
 
+def _take_written(queue: deque[T], written: Sequence[T]) -> None:
+    """Take what was written out of a queue, and nothing that came since: a full one has dropped its oldest itself."""
+    done = {id(each) for each in written}
+    while queue and id(queue[0]) in done:
+        queue.popleft()
+
+
 def write_alerts(engine: sa.Engine, found: Sequence[FoundEvent]) -> list[Change]:
     """Write an alert for each event that has none yet; return the new rows, committed."""
     if not found:
@@ -195,8 +203,14 @@ def write_alerts(engine: sa.Engine, found: Sequence[FoundEvent]) -> list[Change]
             if training_session is None:
                 log.warning("an event of a training session that is gone was left out")
                 continue
+            lock_patient(db, training_session.patient_id)
+            db.refresh(training_session)  # it may have been taken back, or handed to another patient, meanwhile
             patient = db.get_one(Patient, training_session.patient_id)
-            store_event(db, each.event, patient=patient, training_session_id=training_session.id, found_by=OWNER)
+            alert = store_event(
+                db, each.event, patient=patient, training_session_id=training_session.id, found_by=OWNER
+            )
+            if alert is not None:
+                alert.retracted_at = training_session.retracted_at
     return take_changes(db)
 
 

@@ -12,12 +12,13 @@ from sqlmodel import col, select
 from devices.wire import EVENT_DTYPE, EventCode, Schema
 from telerehab.auth.key_ring import KeyRing
 from telerehab.care.safety import Cause, Limits, SafetyEvent, alert_id, write_limits
-from telerehab.clock import ManualClock, SystemClock, from_us
+from telerehab.clock import ManualClock, SystemClock, from_us, utc_now
 from telerehab.db import provisioning
 from telerehab.db.changes import Change
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Alert, AlertAcknowledgement, Organisation, PlanVersion, TrainingSession
 from telerehab.db.workers import Heartbeat
+from telerehab.intake import main_store
 from telerehab.intake.guard import FoundEvent, Guard
 from telerehab.intake.guard_replay import replay_guard
 from telerehab.intake.hot_store import HotStore
@@ -335,6 +336,37 @@ def test_H9_sensors_that_fall_silent_together_are_one_alert_that_stops_nothing(c
 def test_an_event_of_a_training_session_that_is_gone_does_not_stop_the_others(clinic: Clinic) -> None:
     gone = FoundEvent(training_session=uuid4(), event=high(0).event)
     assert len(write_alerts(clinic.database.main, [gone, high(0)])) == 1
+
+
+def test_an_event_that_comes_after_its_training_session_was_taken_back_stands_at_nobody(clinic: Clinic) -> None:
+    with writing(clinic.database.main, owner="web") as db:
+        db.get_one(TrainingSession, TRAINING_SESSION).retracted_at = utc_now(SystemClock())
+    write_alerts(clinic.database.main, [high(0)])
+    (row,) = clinic.alerts()
+    assert row.retracted_at is not None
+
+
+def test_events_that_come_while_a_full_queue_is_written_are_written_too(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[FoundEvent] = []
+    heartbeat = Heartbeat(sqlite_database.main, role="ingest", clock=SystemClock())
+    heartbeat.register()
+    monkeypatch.setattr(main_store, "QUEUE_MAX_EVENTS", 2)
+    store = MainStore(sqlite_database.main, heartbeat=heartbeat, status=dict, clock=SystemClock())
+
+    def write(_engine: object, found: Sequence[FoundEvent]) -> list[Change]:
+        if found and not written:
+            store.write_found([high(200)])
+        written.extend(found)
+        return []
+
+    monkeypatch.setattr(main_store, "write_alerts", write)
+    store.write_found([high(0), high(100)])
+    store.start()
+    wait_until(lambda: len(written) == 3)
+    assert store.close(timeout_s=5)
+    assert [each.event.onset_us for each in written] == [high(at_s).event.onset_us for at_s in (0, 100, 200)]
 
 
 def test_H14_what_was_written_and_perhaps_not_told_is_told_again_at_the_start(clinic: Clinic) -> None:
