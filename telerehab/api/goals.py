@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, status
 from pydantic import Field
 
 from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb, WritingDb
-from telerehab.api.models import Answer, Body, LooseUuid
+from telerehab.api.models import Answer, Body, LooseDay, LooseUuid
 from telerehab.api.plans import ManyLines
 from telerehab.auth.policies import CARE, THERAPIST, declares
 from telerehab.care.goals import GoalMeasure, find_measure_faults
-from telerehab.care.reading import Day, refuse, write_value
+from telerehab.care.reading import refuse, write_value
 from telerehab.db.repositories.goals import GoalRepository, GoalWish, OpenedGoal
 
 router = APIRouter(prefix="/api", tags=["goals"])
@@ -49,7 +49,7 @@ class GoalFields(Body):
     """What a page says about a goal."""
 
     text: ManyLines
-    target_on: Annotated[Day, Field(strict=False)] | None = None
+    target_on: LooseDay | None = None
     measure: GoalMeasure | None = None
     state: Literal["open", "met", "dropped"] = "open"
 

@@ -5,10 +5,10 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, status
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb, WritingDb
-from telerehab.api.models import Answer, Body, LooseUuid
+from telerehab.api.models import Answer, Body, LooseDay, LooseMoment, LooseUuid
 from telerehab.auth.policies import CARE, STAFF, THERAPIST, THERAPIST_OR_MANAGER, declares
 from telerehab.care.questionnaires import (
     QUESTIONS_MAX,
@@ -18,7 +18,7 @@ from telerehab.care.questionnaires import (
     Schedule,
     check_import,
 )
-from telerehab.care.reading import Day, Number, Words, invalid
+from telerehab.care.reading import Number, Words, invalid
 from telerehab.db.repositories.questionnaires import (
     OpenedResponse,
     QuestionnaireRepository,
@@ -81,9 +81,9 @@ class ScheduleBody(Body):
     id: LooseUuid
     code: Code
     questionnaire_id: LooseUuid | None = None
-    first_on: Annotated[Day, Field(strict=False)]
+    first_on: LooseDay
     every_days: Annotated[int, Field(ge=1, le=366)] | None = None
-    until: Annotated[Day, Field(strict=False)] | None = None
+    until: LooseDay | None = None
 
 
 class DueRead(Answer):
@@ -125,9 +125,9 @@ class ResponseBody(Body):
     code: Code
     questionnaire_id: LooseUuid | None = None
     schedule_id: LooseUuid | None = None
-    due_on: Annotated[Day, Field(strict=False)] | None = None
+    due_on: LooseDay | None = None
     answers: Annotated[dict[Code, Number | TextAnswer | None], Field(max_length=QUESTIONS_MAX)]
-    answered_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    answered_at: LooseMoment | None = None
     """Where the page could not send at once; null: now."""
 
 

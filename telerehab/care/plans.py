@@ -42,7 +42,7 @@ AngleDeg = Annotated[Number, Field(ge=-180, le=180)]
 
 
 def _as_limits(said: object) -> object:
-    """Read limits by their own rules; a fault names its field."""
+    """Read limits by their own rules; which field is wrong `find_faults` tells."""
     if not isinstance(said, dict):
         return said
     try:

@@ -169,6 +169,8 @@ def test_answers_kept_on_the_tablet_have_their_own_time_within_bounds(
     assert answered_at(now + timedelta(days=2)).json()["answered_at"][:10] == now.isoformat()[:10]
     assert answered_at(now - timedelta(days=31)).status_code == 422
     assert answered_at(now.replace(tzinfo=None)).status_code == 422
+    number = pain(answered_at=round(now.timestamp()))
+    assert tablet.put(f"{path}/questionnaire-responses/{new_id()}", json=number).status_code == 422
 
 
 def test_a_schedule_asks_on_its_days_until_answered(
