@@ -31,6 +31,7 @@ from telerehab.care.flag_rules import (
 from telerehab.care.plans import find_in_force
 from telerehab.care.range_change import TRUST_MIN, RangeReading
 from telerehab.clock import from_us
+from telerehab.db.done_sets import NOT_VALID
 from telerehab.db.engine import Database, reading
 from telerehab.db.tables import (
     Assignment,
@@ -45,7 +46,8 @@ from telerehab.db.tables import Goal as GoalRow
 from telerehab.jobs.people import LOOK_BACK, PersonInCourse, Prescribed, group_by_patient, read_people, read_prescribed
 
 DONE: Final = "done"
-NOT_VALID: Final = "not_valid"
+_FIRST_DAY: Final = timedelta(hours=25)
+"""From the morning on the first of the days counts, whatever time it is now; a day is at most so long."""
 PLANNED_STATUS: Final = frozenset(
     {DayStatus.DONE, DayStatus.PARTLY, DayStatus.UNMEASURED, DayStatus.MISSED, DayStatus.EXCUSED}
 )
@@ -107,7 +109,7 @@ def read_known_patients(
     with reading(database.main) as db:
         people = read_people(db, patient_ids)
         prescribed = read_prescribed(db, patient_ids)
-        bouts = _read_bouts(db, patient_ids, since=now - LOOK_BACK)
+        bouts = _read_bouts(db, patient_ids, since=now - LOOK_BACK - _FIRST_DAY)
         pains = group_by_patient(
             db,
             SelfReport,
@@ -287,7 +289,7 @@ def _read_bouts(db: Session, patient_ids: Collection[UUID] | None, *, since: dat
     in_question = [col(TrainingSession.opened_at) >= since, col(TrainingSession.retracted_at).is_(None)]
     if patient_ids is not None:
         in_question.append(col(TrainingSession.patient_id).in_(patient_ids))
-    not_valid = _read_not_valid(db)
+    not_valid = _read_not_valid(db, in_question)
     bouts: dict[UUID, _Bout] = {}
     by_patient: dict[UUID, list[_Bout]] = {}
     statement = sa.select(
@@ -307,10 +309,12 @@ def _read_bouts(db: Session, patient_ids: Collection[UUID] | None, *, since: dat
     return by_patient
 
 
-def _read_not_valid(db: Session) -> set[UUID]:
+def _read_not_valid(db: Session, in_question: list[Any]) -> set[UUID]:
     """Return the sets, and the training sessions as a whole, that a therapist called not valid."""
-    statement = sa.select(col(Correction.training_set_id), col(Correction.training_session_id)).where(
-        col(Correction.kind) == NOT_VALID, col(Correction.withdrawn_at).is_(None)
+    statement = (
+        sa.select(col(Correction.training_set_id), col(Correction.training_session_id))
+        .join(TrainingSession, col(TrainingSession.id) == col(Correction.training_session_id))
+        .where(*in_question, col(Correction.kind) == NOT_VALID, col(Correction.withdrawn_at).is_(None))
     )
     return {set_id or session_id for set_id, session_id in db.execute(statement)}
 

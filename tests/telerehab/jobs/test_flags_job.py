@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, update
 
+from telerehab.care.adherence import DayStatus
 from telerehab.care.flags import Rule
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, writing
@@ -318,3 +319,11 @@ def test_who_stands_in_is_told_of_a_flag_like_the_absent_one(course: Course) -> 
     evaluate_all(course.database, course.now)
     told = {notice.recipient for notice in course.notices()}
     assert told == {f"account:{course.therapist_id}", f"account:{per.id}"}
+
+
+def test_the_first_of_the_five_weeks_days_counts_from_its_morning(sqlite_course: Course) -> None:
+    sqlite_course.add_plan()
+    sqlite_course.train(35 + 2 / 24, 96)
+    (known,) = read_known_patients(sqlite_course.database, now=sqlite_course.now)
+    first = known.days[0]
+    assert (sqlite_course.now.date() - first.day, first.status) == (timedelta(days=35), DayStatus.DONE)
