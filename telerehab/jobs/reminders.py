@@ -20,6 +20,8 @@ from telerehab.jobs.people import PersonInCourse, Prescribed, group_by_patient, 
 OWNER: Final = "jobs"
 AHEAD: Final = timedelta(days=2)
 """Appointments further away are not looked at."""
+AT_ONCE: Final = 200
+"""Reminders of one transaction: of thousands in the evening, the web role's writers do not wait for all."""
 NOBODY: Final = Prescribed(versions=(), pauses=())
 
 
@@ -27,9 +29,9 @@ def remind_all(database: Database, now: datetime) -> None:
     """Tell every patient what is due; twice a day of one cause it is told once."""
     with reading(database.main) as db:
         due = _read_due(db, now)
-    if due:
+    for start in range(0, len(due), AT_ONCE):
         with writing(database.main, owner=OWNER) as db:
-            for person, reminder in due:
+            for person, reminder in due[start : start + AT_ONCE]:
                 _tell(db, person, reminder, now=now)
 
 

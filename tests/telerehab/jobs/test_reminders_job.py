@@ -1,7 +1,10 @@
 import uuid
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session
 
 from telerehab.clock import ManualClock, to_us
 from telerehab.db.engine import Database, writing
@@ -13,6 +16,7 @@ from telerehab.db.tables import (
     QuestionnaireResponse,
     QuestionnaireSchedule,
 )
+from telerehab.jobs import reminders
 from telerehab.jobs.reminders import remind_all
 from telerehab.settings import Settings
 from tests.telerehab.jobs.course import Course, begin_course
@@ -143,3 +147,18 @@ def test_a_process_that_dies_midway_reminds_of_everything_later_and_once(
     assert len(_remind(course)) == 2
     with writing(course.database.main, owner="jobs"):
         pass  # no lock was left behind
+
+
+def test_many_reminders_are_written_a_few_at_a_time(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    course.add_plan()
+    course.write(_appointment(course, in_hours=16), _appointment(course, in_hours=17))
+    began: list[str] = []
+
+    def counted(engine: Engine, *, owner: str) -> AbstractContextManager[Session]:
+        began.append(owner)
+        return writing(engine, owner=owner)
+
+    monkeypatch.setattr(reminders, "writing", counted)
+    monkeypatch.setattr(reminders, "AT_ONCE", 2)
+    remind_all(course.database, course.now)
+    assert (len(course.notices()), began) == (3, ["jobs", "jobs"])
