@@ -427,3 +427,18 @@ def test_nothing_of_the_patient_is_shown_before_the_pin_is_right(open_page: Open
         page.wait_for_selector("text=Hej, Else")
         page.reload()
         page.wait_for_selector("text=Hej, Else")  # asked when the page is opened, not again in the same tab
+
+
+def test_in_a_magnified_set_counting_and_stopping_come_before_the_figure(open_page: OpenPage) -> None:
+    with serve_clinic(tablet_clinic("da", PatientService(items=short_items()))) as clinic:
+        page = open_page(clinic, "/patient")
+        for action in TO_FIRST_SET.split():
+            page.wait_for_selector(f'[data-action="{action}"]')
+            press(page, action)
+        page.wait_for_selector('[data-action="plus"]')
+        page.set_viewport_size({"width": 640, "height": 400})
+        tops = {
+            each: page.locator(each).first.evaluate("element => element.getBoundingClientRect().top")
+            for each in ('[data-action="plus"]', '[data-action="hurts"]', '[data-action="stop"]', ".exercise-figure")
+        }
+        assert tops.pop(".exercise-figure") > max(tops.values())
