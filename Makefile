@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -q -n 3 --dist worksteal
 CLIENT_SOURCES := $(shell find telerehab/web/client -type f -not -path '*/node_modules/*' 2>/dev/null)
 
 .PHONY: help install demo test test-long check bench clean

@@ -36,7 +36,7 @@ def measure_access(
             "policy_check_worst_batch": {"value": round(max(times_us), 2), "unit": "us"},
         },
         {
-            "policy_check_us": {
+            "policy_check": {
                 "value": round(median_us, 2),
                 "floor": FLOOR_US,
                 "direction": "<=",

@@ -10,6 +10,33 @@ from tests.telerehab.api.world import World, running_world
 from tests.telerehab.db.postgres import PostgresServer
 from tests.telerehab.db.stores import make_settings
 
+RACE_ON_POSTGRESQL = frozenset(
+    {
+        "test_access_matrix_foreign",
+        "test_alerts",
+        "test_caseload",
+        "test_devices",
+        "test_flags",
+        "test_help_calls",
+        "test_logins",
+        "test_patient_imports",
+        "test_plans",
+        "test_retractions",
+        "test_training_sets",
+        "test_two_writers",
+    }
+)
+"""Modules whose claims depend on the database: they run on both with every change, the others in `make test-long`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        is_free = item.path.parent == here and item.path.stem not in RACE_ON_POSTGRESQL
+        if is_free and "postgres" in parameters.values():
+            item.add_marker(pytest.mark.long)
+
 
 @pytest.fixture
 def static_folder(tmp_path: Path) -> Path:
