@@ -209,10 +209,22 @@ def close_idle(db: Session, *, moved_at: Mapping[UUID, datetime], now: datetime)
     Repetitions, sets and what the patient said count as movement. Of several processes that do this at once, each
     training session is closed by one.
     """
-    idle = find_idle(db, moved_at=moved_at, now=now)
+    # A patient whose training is being written right now is not idle; whoever wrote before our lock is seen after it.
+    seemed_idle = find_idle(db, moved_at=moved_at, now=now)
+    theirs = select(TrainingSession.patient_id).where(col(TrainingSession.id).in_(seemed_idle))
+    locked = db.exec(
+        select(Patient.id)
+        .where(col(Patient.id).in_(theirs))
+        .order_by(col(Patient.id))
+        .with_for_update(skip_locked=True)
+    ).all()
     rows = db.exec(
         select(TrainingSession)
-        .where(col(TrainingSession.id).in_(idle), col(TrainingSession.closed_at).is_(None))
+        .where(
+            col(TrainingSession.id).in_(find_idle(db, moved_at=moved_at, now=now)),
+            col(TrainingSession.patient_id).in_(locked),
+            col(TrainingSession.closed_at).is_(None),
+        )
         .order_by(col(TrainingSession.id))
         .with_for_update(skip_locked=True)
     ).all()

@@ -14,6 +14,7 @@ from telerehab.clock import utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.locks import lock_patient
 from telerehab.db.tables import Device, Patient, TrainingSession, TrainingSet
+from telerehab.db.training_rows import close_idle
 from tests.telerehab.api.world import World, new_id, training
 
 pytestmark = pytest.mark.postgres
@@ -113,3 +114,18 @@ def test_a_name_that_comes_while_a_patient_is_erased_is_not_kept(postgres_world:
     assert answer.status_code == 404
     with reading(world.database.main) as db:
         assert db.get_one(Patient, patient_id).name_sealed is None
+
+
+def test_a_training_session_in_which_a_set_is_being_written_is_not_closed_as_idle(postgres_world: World) -> None:
+    world = postgres_world
+    session_id, patient_id = UUID(new_id()), world.here.patient_ids[0]
+    tablet = world.as_tablet()
+    assert tablet.put(f"/api/training-sessions/{session_id}", json=training(patient_id)).is_success
+    much_later = utc_now(world.clock) + timedelta(minutes=21)
+
+    def close() -> list[UUID]:
+        with writing(world.database.main, owner="web") as db:
+            return [row.id for row in close_idle(db, moved_at={}, now=much_later)]
+
+    assert while_it_happens(world, lambda db: lock_patient(db, patient_id), close) == []
+    assert close() == [session_id]
