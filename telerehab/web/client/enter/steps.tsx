@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { ApiError } from "../shared/api";
 import { t, type TextKey } from "../shared/i18n";
 import { canUsePasskeys, makePasskey, usePasskey } from "../shared/passkey";
-import { QrCode } from "../therapist/parts/qr";
+import { QrCode } from "../shared/qr";
 import { enterApi, type Entered, type Method, type TotpSecret } from "./api";
 
 type OnEntered = (entered: Entered) => void;

@@ -7,7 +7,7 @@ import { momentText } from "../format";
 import { useLoad, useSaving } from "../load";
 import { Field, Form } from "../parts/fields";
 import { Panel, SaveState } from "../parts/panel";
-import { QrCode } from "../parts/qr";
+import { QrCode } from "../../shared/qr";
 import type { TotpSecret } from "../types";
 
 /** My own ways in: where I am logged in, and what proves that it is me. */

@@ -1,8 +1,6 @@
 import { useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
 
-export { QrCode } from "../../shared/qr";
-
 /** A link to hand over: shown, to be copied. */
 export function LinkToHandOver({ link, label }: { link: string; label: string }) {
   const [isCopied, setIsCopied] = useState(false);
