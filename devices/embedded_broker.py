@@ -13,6 +13,7 @@ from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.errors import BrokerError
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
@@ -130,6 +131,16 @@ class _Broker(Broker):  # type: ignore[misc]
         await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
+    async def _stop_handler(self, handler: BrokerProtocolHandler) -> None:
+        """End one connection, however much its client sends.
+
+        amqtt cancels the reading once and waits for its end; `asyncio.wait_for` before Python 3.12 loses a cancellation
+        that comes together with data, and the broker would never stop.
+        """
+        if isinstance(handler.reader, _BoundedReader):
+            handler.reader.end()
+        await super()._stop_handler(handler)
+
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
@@ -172,10 +183,20 @@ class _Subscriptions(dict[str, list[tuple[Session, int]]]):
 
 
 class _BoundedReader(StreamReaderAdapter):  # type: ignore[misc]
-    """What a client sends, as far as its parts are of a length that we take."""
+    """What a client sends, as far as its parts are of a length that we take, and until we end it."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        super().__init__(reader)
+        self._is_ended = False
+
+    def end(self) -> None:
+        """Read no more: all that follows is the end of the stream."""
+        self._is_ended = True
 
     async def read(self, n: int = -1) -> bytes:
-        """Return `n` bytes."""
+        """Return `n` bytes, none at the end."""
+        if self._is_ended:
+            return b""
         if n > MAX_FRAME_BYTES:
             self.feed_eof()
             raise OversizeMessageError

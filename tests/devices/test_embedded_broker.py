@@ -207,6 +207,32 @@ def test_a_port_that_is_taken_is_a_named_error() -> None:
             asyncio.run(broker.start())
 
 
+def test_a_client_that_never_stops_sending_cannot_keep_the_broker_from_stopping() -> None:
+    async def stop_in_a_flood() -> None:
+        broker = EmbeddedBroker("127.0.0.1", 0, credentials=MemoryCredentials())
+        await broker.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        name, password = b"band-1", password_of("band-1").encode()
+        body = b"\x00\x04MQTT\x04\xc2\x00\x3c\x00\x05flood" + b"".join(
+            len(text).to_bytes(2, "big") + text for text in (name, password)
+        )
+        writer.write(bytes([0x10, len(body)]) + body)
+        assert (await reader.readexactly(4))[3] == 0  # accepted
+        flood = asyncio.create_task(_ping_without_pause(writer))
+        await reader.readexactly(200)  # a hundred answers
+        await asyncio.wait_for(broker.stop(), timeout=10)
+        flood.cancel()
+        writer.close()
+
+    asyncio.run(stop_in_a_flood())
+
+
+async def _ping_without_pause(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"\xc0\x00")
+        await asyncio.sleep(0)
+
+
 def test_stopping_twice_or_before_the_start_does_nothing() -> None:
     async def start_and_stop() -> None:
         broker = EmbeddedBroker("127.0.0.1", 0, credentials=MemoryCredentials())

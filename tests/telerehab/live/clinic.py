@@ -44,6 +44,7 @@ from telerehab.supervision import TaskSupervisor
 from tests.sessions.null_engine import NullEngine
 
 WAIT_S = 10.0
+BEAT_S = 0.5
 
 
 async def until(condition: Callable[[], object], *, what: str = "", wait_s: float = WAIT_S) -> None:
@@ -263,6 +264,7 @@ class Page:
         self.byes: list[str] = []
         self.frames: list[bytes] = []
         self.pong_count = 0
+        self.last_beat_s = 0.0
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._reading = asyncio.create_task(self._read())
         self._beating = asyncio.create_task(self._beat())
@@ -320,9 +322,10 @@ class Page:
         number = 0
         with contextlib.suppress(ConnectionClosed):
             while True:
+                self.last_beat_s = asyncio.get_running_loop().time()
                 await self.send(type="ping", t=number)
                 number += 1
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(BEAT_S)
 
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionClosed):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from sessions.participant import LINK_LOST_S
 from telerehab.api import live_socket
-from tests.telerehab.live.clinic import open_clinic, until
+from tests.telerehab.live.clinic import BEAT_S, open_clinic, until
 
 pytestmark = pytest.mark.anyio
 
@@ -90,9 +91,11 @@ async def test_a_half_open_socket_is_shown_lost_within_three_seconds_and_a_littl
             await patient.ask("join", live_session)
             await until(lambda: therapist.participant("patient").get("link") == "good", what="good")
             patient.stop_beating()
-            silent_from_s = asyncio.get_running_loop().time()
+            pong_count = therapist.pong_count
             await until(lambda: therapist.participant("patient")["link"] == "lost", what="lost")
-            assert 2.0 < asyncio.get_running_loop().time() - silent_from_s < 3.8
+            assert asyncio.get_running_loop().time() - patient.last_beat_s > LINK_LOST_S
+            # counted in the other page's beats, which a busy machine slows down as well
+            assert (therapist.pong_count - pong_count) * BEAT_S < LINK_LOST_S + 1
             assert not patient.is_closed
             await patient.send(type="ping", t=0)
             await until(lambda: therapist.participant("patient")["link"] == "good", what="good again")
