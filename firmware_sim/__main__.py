@@ -120,7 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--homes", type=Path, required=True, metavar="FILE", help="homes and devices with their credentials (JSON)")
     add("--truth", type=Path, required=True, metavar="DIR", help="where to write what really happened")
     add("--seconds", type=_at_least_0, metavar="S", help="stop sampling after so long (default: never)")
-    add("--drain", type=_at_least_0, default=10.0, metavar="S", help="then wait for answers so long (default: 10)")
+    add(
+        "--drain",
+        type=_at_least_0,
+        default=10.0,
+        metavar="S",
+        help="then wait so long for one more answer (default: 10)",
+    )
     add("--seed", type=int, default=1)
     add("--rate", type=_rate, default=100.0, metavar="HZ", help="samples a second of simulated sensors (default: 100)")
     add("--block", type=_block, default=10, metavar="N", help="samples in a block at 100 Hz (default: 10)")

@@ -54,6 +54,23 @@ class FleetOptions:
     drift_spread_ppm: float = 20.0
 
 
+class Drain:
+    """Tell when to stop waiting: nothing is kept any more, or no block was acknowledged for `wait_ns`."""
+
+    def __init__(self, count_kept: Callable[[], int], *, wait_ns: int, now_ns: int) -> None:
+        self._count_kept = count_kept
+        self._wait_ns = wait_ns
+        self._least = count_kept()
+        self._deadline_ns = now_ns + wait_ns
+
+    def __call__(self, now_ns: int) -> bool:
+        n_kept = self._count_kept()
+        if n_kept < self._least:
+            self._least = n_kept
+            self._deadline_ns = now_ns + self._wait_ns
+        return n_kept == 0 or now_ns >= self._deadline_ns
+
+
 class Fleet:
     """All homes.
 
@@ -97,8 +114,7 @@ class Fleet:
         for device in self._devices:
             device.stop(now_ns)
         log.info("stopped; waiting until the kept blocks are acknowledged")
-        deadline_ns = now_ns + round(self._options.drain_s * 1e9)
-        self._loop(lambda now_ns: self._n_kept() == 0 or now_ns >= deadline_ns, writes_truth=False)
+        self._loop(Drain(self._n_kept, wait_ns=round(self._options.drain_s * 1e9), now_ns=now_ns), writes_truth=False)
         return self._n_kept() == 0
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 90
-END_TIMEOUT_S = 60
+END_TIMEOUT_S = 120
 
 
 @dataclass

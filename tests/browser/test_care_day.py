@@ -106,7 +106,7 @@ def see_stop(tablet: Page) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_tablet_is_stopped_let_go_on_loses_its_link_and_calls_for_help(served: Served) -> None:
     clinic, vera = served.clinic, served.clinic.care.patient_id
     complaints: list[str] = []

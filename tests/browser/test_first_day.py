@@ -116,7 +116,7 @@ def me_of(page: Page) -> int:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
     with chromium() as browser:
         therapist, tablet = browser.new_context().new_page(), browser.new_context().new_page()
@@ -147,7 +147,7 @@ def test_a_therapist_and_a_paired_tablet_meet(port: int) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_therapist_comes_in_by_code_and_by_passkey(port: int) -> None:
     with chromium() as browser:
         page = browser.new_context().new_page()

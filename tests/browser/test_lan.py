@@ -35,7 +35,7 @@ def camera_is_on(page: Page) -> bool:
 
 @pytest.mark.browser
 @pytest.mark.netns
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(find_program("certutil") is None, reason="Debian's libnss3-tools is not installed")
 def test_a_tablet_on_the_network_trains_with_camera_over_https(tmp_path: Path) -> None:
     folder, home = tmp_path / "demo", tmp_path / "home"

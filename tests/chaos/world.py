@@ -41,7 +41,8 @@ TRUTH_BLOCK_DTYPE: Final = np.dtype(
 )
 SPARE_DEVICE: Final = "spare"
 """A known device that no simulated home has: tests speak in its name."""
-START_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 60.0
+PATIENCE: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +178,7 @@ class World:
     def stop(self, name: str, *, timeout_s: float = 15.0) -> int:
         """SIGTERM a process; return its exit code."""
         self.processes[name].send_signal(signal.SIGTERM)
-        return self.processes[name].wait(timeout_s)
+        return self.processes[name].wait(PATIENCE * timeout_s)
 
     def wait_for_end(self, name: str, *, timeout_s: float) -> int:
         """Return the exit code of a process that ends by itself."""
@@ -384,8 +385,8 @@ def free_port() -> int:
 
 
 def wait_until(is_so: Callable[[], object], *, timeout_s: float, every_s: float = 0.05) -> None:
-    """Wait for a real condition, with a deadline."""
-    deadline_s = time.monotonic() + timeout_s
+    """Wait for a real condition, with a deadline; a busy machine gets `PATIENCE` times as long."""
+    deadline_s = time.monotonic() + PATIENCE * timeout_s
     while not is_so():
         assert time.monotonic() < deadline_s, "waited in vain"
         time.sleep(every_s)

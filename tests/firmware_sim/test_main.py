@@ -14,6 +14,7 @@ import pytest
 
 from firmware_sim.__main__ import broker_address
 from firmware_sim.errors import BrokerRefusedError
+from firmware_sim.fleet import Drain
 from firmware_sim.truth import BLOCK_TRUTH_DTYPE, POSE_DTYPE
 from tests.firmware_sim.test_homes import GOOD, changed
 
@@ -99,6 +100,18 @@ def test_blocks_that_stay_unacknowledged_end_with_three_and_are_in_the_truth(tmp
     assert 115 <= poses.size <= 160
     assert np.diff(poses["utc_us"].astype(np.int64)).tolist() == [10_000] * (poses.size - 1)
     assert abs(int(poses["utc_us"][-1]) * 1e-6 - time.time()) < 30
+
+
+def test_the_end_waits_as_long_as_answers_come_and_no_longer() -> None:
+    kept = [3]
+    drain = Drain(lambda: kept[0], wait_ns=10, now_ns=0)
+    assert not drain(9)
+    kept[0] = 2  # an answer in time: ten more from here
+    assert [drain(9), drain(18), drain(19)] == [False, False, True]
+    kept[0] = 5  # more to keep is no answer
+    assert drain(20)
+    kept[0] = 0
+    assert drain(0)
 
 
 def test_the_boot_counter_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) -> None:
     with running_demo(tmp_path, "--homes", "2", "--for", "25") as demo:
         report = demo.wait(END_TIMEOUT_S)
@@ -46,7 +46,7 @@ def test_a_short_demonstration_loses_nothing_and_ends_by_itself(tmp_path: Path) 
 
 
 @pytest.mark.netns
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
     with namespace() as prefix, running_demo(tmp_path, "--homes", "2", "--for", "15", prefix=prefix) as demo:
         report = demo.wait(END_TIMEOUT_S)
@@ -54,7 +54,7 @@ def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
     with running_demo(tmp_path, "--homes", "2") as demo:
         for role in ("ingest", "media", "web", "ingest"):
@@ -69,7 +69,7 @@ def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
     assert report["care"]["outcomes"]["alert_seen"] == "right"
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(600)
 def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     with running_demo(tmp_path, "--homes", "1") as demo:
         children = psutil.Process(demo.process.pid).children(recursive=True)

@@ -109,7 +109,7 @@ def test_the_report_names_the_rest_that_was_added() -> None:
 
 @pytest.mark.data
 @pytest.mark.long
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_thirty_elbow_flexions_are_counted_over_a_real_broker(tmp_path: Path) -> None:
     folder = data_folder()
     assert folder is not None

@@ -17,7 +17,7 @@ from tests.web.fake_clinic import (
 )
 from tests.web.inspection import Inspector, press, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 BOTTOM = "elements => Math.max(...elements.map(element => element.getBoundingClientRect().bottom))"
 
 # --- every screen, in both languages: axe, targets, type, scrolling ---

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from tests.web.inspection import Inspector, press, wait_for
 from tests.web.office_clinic import OfficeClinic, serve_office
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 VIEWS = {
     "team_manager": ("patients", "import", "teams", "duties", "devices", "me"),

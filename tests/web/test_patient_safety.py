@@ -18,7 +18,7 @@ from tests.web.fake_patient_service import NOT_STOPPED, PatientService, short_it
 from tests.web.inspection import SCROLLS_DOWN, wait_for
 from tests.web.test_patient_training import TO_FIRST_SET, do, train_with_sensor
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 OpenPage = Callable[..., Page]
 ELSE = patient_of(0)

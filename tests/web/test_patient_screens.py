@@ -19,7 +19,7 @@ from tests.web.fake_patient_service import (
 )
 from tests.web.inspection import LYING, SCROLLS_DOWN, SCROLLS_SIDEWAYS, STANDING, Inspector, press, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 OpenPage = Callable[..., Page]
 

@@ -11,7 +11,7 @@ from tests.web.fake_clinic import FakeClinic, Movement, patient_of, serve_clinic
 from tests.web.fake_patient_service import PatientService, planned, short_items, tablet_clinic
 from tests.web.inspection import press, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 OpenPage = Callable[..., Page]
 ELSE = patient_of(0)

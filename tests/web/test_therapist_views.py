@@ -9,7 +9,7 @@ from tests.web.fake_care import ELSE, STRANGER, FakeCare, care_clinic
 from tests.web.fake_clinic import LIVE_SESSION, FakeClinic, serve_clinic
 from tests.web.inspection import Inspector, press, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 RECORD = f"#/patients/{ELSE}"
 OpenPage = Callable[..., Page]

@@ -9,7 +9,7 @@ from tests.web.fake_care import ALERT, ELSE, HELP_CALL, STRANGER, TRAINING, care
 from tests.web.fake_clinic import LIVE_SESSION, serve_clinic
 from tests.web.inspection import press, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 RECORD = f"#/patients/{ELSE}"
 COUNT_TONES = """window.tones = 0;

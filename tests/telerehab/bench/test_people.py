@@ -24,7 +24,7 @@ def test_the_caseload_is_read_whole_on_postgresql_too(
 
 @pytest.mark.long
 @pytest.mark.postgres
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_300_patients_of_90_days_are_shown_within_50_ms_on_both_databases(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
