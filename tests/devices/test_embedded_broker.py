@@ -7,7 +7,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from devices.embedded_broker import EmbeddedBroker, is_allowed
+from devices.broker_access import is_allowed
+from devices.embedded_broker import EmbeddedBroker
 from devices.errors import BrokerUnavailableError
 from devices.wire import MAX_FRAME_BYTES
 from tests.devices.broker_fixtures import (
