@@ -7,6 +7,7 @@ from a deaf connection by a message that the client sends to itself.
 
 import logging
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from threading import Thread
@@ -60,6 +61,8 @@ class BrokerClient:
         4 for MQTT 3.1.1, which every broker speaks, or 5.
     has_echo
         Whether the account may use its echo topic (T6); without it a deaf connection is not replaced.
+    tls
+        How to encrypt; None: not at all.
     utc_ns, monotonic_ns
         The clocks; monotonic must be the one that `tend` is called with.
     """
@@ -77,6 +80,7 @@ class BrokerClient:
         on_wake: Callable[[], None] | None = None,
         protocol_version: Literal[4, 5] = 4,
         has_echo: bool = True,
+        tls: ssl.SSLContext | None = None,
         utc_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -88,6 +92,7 @@ class BrokerClient:
         self._on_wake = on_wake
         self._protocol_version = protocol_version
         self._has_echo = has_echo
+        self._tls = tls
         self._utc_ns, self._monotonic_ns = utc_ns, monotonic_ns
         self._inbox: list[Raw] = []
         self._arrived_bytes = self._taken_bytes = 0
@@ -211,6 +216,8 @@ class BrokerClient:
             protocol=MQTTProtocolVersion.MQTTv5 if is_version_5 else MQTTProtocolVersion.MQTTv311,
         )
         client.username_pw_set(self._username, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
         client.max_queued_messages_set(MAX_QUEUED_MESSAGES)
         client.suppress_exceptions = True  # else one in a callback would end the thread

@@ -5,7 +5,7 @@ carries about 2,000 messages a second; beyond that, Mosquitto with the same rule
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from devices.errors import BrokerUnavailableError, OversizeMessageError
 from devices.ports import Credentials
 from devices.wire import MAX_FRAME_BYTES
 
+
 class EmbeddedBroker:
     """A broker that listens on one address. Give port 0 to let the system choose; `port` tells which.
 
@@ -36,7 +37,7 @@ class EmbeddedBroker:
     def __init__(self, host: str, port: int, *, credentials: Credentials) -> None:
         self._host, self._port = host, port
         self._credentials = credentials
-        self._broker: Broker | None = None
+        self._broker: _Broker | None = None
 
     @property
     def port(self) -> int:
@@ -63,6 +64,11 @@ class EmbeddedBroker:
             raise BrokerUnavailableError(f"cannot listen on {self._host}:{self._port}") from error
         self._broker = broker
         self._port = _port_of(broker) or self._port
+
+    def disconnect(self, names: Collection[str]) -> None:
+        """End the connections of these accounts; call it on the broker's event loop."""
+        if self._broker is not None:
+            self._broker.disconnect(names)
 
     async def stop(self) -> None:
         """Close all connections and stop listening."""
@@ -93,6 +99,12 @@ class _Broker(Broker):  # type: ignore[misc]
         await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
+    def disconnect(self, names: Collection[str]) -> None:
+        """End the connections of these accounts, as if their clients had gone."""
+        for session, handler in list(self._sessions.values()):
+            if session.username in names and isinstance(handler.reader, _BoundedReader):
+                handler.reader.abort()
+
     async def _stop_handler(self, handler: BrokerProtocolHandler) -> None:
         """End one connection, however much its client sends.
 
@@ -111,7 +123,9 @@ class _Broker(Broker):  # type: ignore[misc]
         assert connection is not None
         self._connections.add(connection)
         try:
-            await self.external_connected(_BoundedReader(reader), StreamWriterAdapter(writer), listener_name)
+            await self.external_connected(
+                _BoundedReader(reader, writer.transport), StreamWriterAdapter(writer), listener_name
+            )
         finally:
             self._connections.discard(connection)
             writer.close()
@@ -147,13 +161,18 @@ class _Subscriptions(dict[str, list[tuple[Session, int]]]):
 class _BoundedReader(StreamReaderAdapter):  # type: ignore[misc]
     """What a client sends, as far as its parts are of a length that we take, and until we end it."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> None:
         super().__init__(reader)
+        self._transport = transport
         self._is_ended = False
 
     def end(self) -> None:
         """Read no more: all that follows is the end of the stream."""
         self._is_ended = True
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
 
     async def read(self, n: int = -1) -> bytes:
         """Return `n` bytes, none at the end."""

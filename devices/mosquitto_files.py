@@ -65,7 +65,9 @@ class MosquittoPlan:
 def render_files(
     plan: MosquittoPlan, *, device_credentials: Mapping[str, str], role_credentials: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the texts of all files by their names; the same values give the same texts.
+    """Return the texts of all files by their names, the settings after what they name.
+
+    The same values give the same texts.
 
     Parameters
     ----------
@@ -86,11 +88,11 @@ def render_files(
         if name not in OWN_ROLES:
             raise BrokerFileError(f"no role of ours: {name!r}")
     return {
-        SETTINGS_FILE: _settings(plan),
         DEVICE_PASSWORDS_FILE: _passwords(device_credentials),
         DEVICE_ACCESS_FILE: _access_of_devices(),
         ROLE_PASSWORDS_FILE: _passwords(role_credentials),
         ROLE_ACCESS_FILE: _access_of_roles(),
+        SETTINGS_FILE: _settings(plan),
     }
 
 

@@ -1,6 +1,7 @@
 """An embedded broker on its own event loop and thread, as in the broker role, with accounts in memory."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,13 +41,22 @@ def password_of(username: str) -> str:
 @contextmanager
 def embedded_broker(credentials: MemoryCredentials, *, port: int = 0) -> Iterator[int]:
     """Run a broker; yields its port."""
+    with serving_broker(credentials, port=port) as (broker, _):
+        yield broker.port
+
+
+@contextmanager
+def serving_broker(
+    credentials: MemoryCredentials, *, port: int = 0
+) -> Iterator[tuple[EmbeddedBroker, asyncio.AbstractEventLoop]]:
+    """Run a broker on a loop of its own; yields both."""
     loop = asyncio.new_event_loop()
     broker = EmbeddedBroker("127.0.0.1", port, credentials=credentials)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(broker.start(), loop).result(10)
-        yield broker.port
+        yield broker, loop
     finally:
         asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
@@ -62,6 +72,7 @@ def connected(
     client_id: str | None = None,
     protocol_version: int = 4,
     on_wake: Callable[[], None] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[BrokerClient]:
     """Connect, and wait until subscribed."""
     is_role = ACCOUNTS[username] != "device"
@@ -75,6 +86,7 @@ def connected(
         has_echo=is_role,
         protocol_version=5 if protocol_version == 5 else 4,
         on_wake=on_wake,
+        tls=tls,
     )
     client.start()
     try:
