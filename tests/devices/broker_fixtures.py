@@ -116,3 +116,10 @@ def receive(client: BrokerClient, count: int = 1, *, within_s: float = 5.0) -> l
 
     until(is_enough, within_s=within_s, tend=client)
     return taken
+
+
+def ask_and_wait(client: BrokerClient) -> None:
+    """Put a question to the broker, which answers in order."""
+    client._is_subscribed = False
+    client.resubscribe()
+    until(lambda: client.is_subscribed)

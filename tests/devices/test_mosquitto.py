@@ -14,7 +14,7 @@ from devices.broker_client import BrokerClient
 from devices.mosquitto_files import MAX_PACKET_BYTES
 from devices.wire import MAX_FRAME_BYTES
 from tests.devices.access_tables import WRITERS
-from tests.devices.broker_fixtures import ACCOUNTS, connected, password_of, receive, until
+from tests.devices.broker_fixtures import ACCOUNTS, ask_and_wait, connected, password_of, receive, until
 from tests.devices.mosquitto_fixtures import Mosquitto, rendered_mosquitto
 
 pytestmark = pytest.mark.mosquitto
@@ -89,13 +89,6 @@ def test_each_account_hears_its_topics_and_no_other_whatever_it_subscribes_to(br
             and is_allowed(ACCOUNTS[name], topic, name=name, client_id=f"id-{name}", is_writing=False)
         }
         assert topics == expected
-
-
-def ask_and_wait(client: BrokerClient) -> None:
-    """Put a question to the broker, which answers in order."""
-    client._is_subscribed = False
-    client.resubscribe()
-    until(lambda: client.is_subscribed)
 
 
 @pytest.mark.parametrize("protocol_version", [4, 5])
