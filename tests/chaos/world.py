@@ -93,6 +93,8 @@ class World:
         Where the movement sensors are worn.
     database_url : str
         Default: SQLite in the folder.
+    ingest_client_id : str
+        Under it Mosquitto keeps for ingest what it has not committed; default: nothing is kept.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class World:
         exercise: str = "knee_extension_seated",
         sites: Sequence[str] = ("thigh_right", "shank_right"),
         database_url: str = "",
+        ingest_client_id: str = "",
     ) -> None:
         self.folder = folder
         self.truth = folder / "truth"
@@ -112,6 +115,7 @@ class World:
             data_dir=folder / "data",
             database_url=database_url,
             mqtt_port=free_port(),
+            ingest_client_id=ingest_client_id,
             web_port=free_port(),
             media_control_port=0,
             dev=True,
