@@ -20,7 +20,7 @@ sockets, threads and transactions.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final
@@ -95,6 +95,7 @@ class LivePipeline:
         self._is_showing = True
         self._is_resuming = False
         self._unkept = _NOTHING
+        self._shards: Mapping[str, str] = {}
         self._backfill: deque[Raw] = deque()
         self.dropped_backfill_count = 0
 
@@ -116,6 +117,9 @@ class LivePipeline:
         if places.known_devices != self.ingest.known_devices:
             self.ingest.set_known_devices(places.known_devices)
             self.slots.grid.forget_clocks(places.known_devices)
+        if places.shards != self._shards:
+            self._shards = places.shards
+            self.ingest.set_shards(places.shards)
         self.slots.follow(places)
         self.guard.follow(places)
         self.starts.follow(places.idle)
