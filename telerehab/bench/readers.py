@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from devices.fast_reader import Arrived, FastClient
 
-N_MESSAGES: Final = 20_000
+N_MESSAGES: Final = 10_000
 MESSAGES_A_READ: Final = 20
 PAYLOAD_BYTES: Final = 152  # a block of ten samples
 _LOGIN: Final = b"\x20\x02\x00\x00"
@@ -27,7 +27,7 @@ class ReaderCosts(NamedTuple):
 
 
 def measure_readers(n_messages: int = N_MESSAGES) -> ReaderCosts:
-    """Let both readers take the same messages.
+    """Let both readers take the same messages, a multiple of `MESSAGES_A_READ`.
 
     Raises
     ------
