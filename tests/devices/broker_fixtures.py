@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from devices.broker_client import BrokerClient
 from devices.embedded_broker import EmbeddedBroker
@@ -73,6 +74,7 @@ def connected(
     protocol_version: int = 4,
     on_wake: Callable[[], None] | None = None,
     tls: ssl.SSLContext | None = None,
+    reader: Literal["fast", "stock"] = "stock",
 ) -> Iterator[BrokerClient]:
     """Connect, and wait until subscribed."""
     is_role = ACCOUNTS[username] != "device"
@@ -87,6 +89,7 @@ def connected(
         protocol_version=5 if protocol_version == 5 else 4,
         on_wake=on_wake,
         tls=tls,
+        reader=reader,
     )
     client.start()
     try:

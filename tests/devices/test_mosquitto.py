@@ -148,6 +148,23 @@ def test_the_longest_frame_passes_and_an_oversize_message_ends_its_senders_conne
         assert [raw.payload for raw in receive(ingest)] == [b"good"]
 
 
+@pytest.mark.parametrize("protocol_version", [4, 5])
+def test_the_fast_reader_reads_the_same_through_tls(broker: Mosquitto, protocol_version: int) -> None:
+    """Records of TLS end anywhere in a packet; 4 MiB in all, while the device answers in between."""
+    made = [bytes([number % 256]) * (number * 997 % 60_000) for number in range(140)]
+    with (
+        logged_in(broker, "ingest", "rt/1/#") as ingest,
+        logged_in(broker, "band-1", "cmd/1/band-1/#", protocol_version=protocol_version, reader="fast") as band,
+    ):
+        assert band.reader == "fast"
+        for payload in made:
+            ingest.publish("cmd/1/band-1/firmware", payload, qos=1)
+            band.publish("rt/1/00/band-1/imu", b"", qos=1)
+        assert [raw.payload for raw in receive(band, len(made), within_s=30)] == made
+        assert len(receive(ingest, len(made), within_s=30)) == len(made)
+        assert (band.replaced_count, band.thread_restart_count) == (0, 0)
+
+
 def publish_to_each(broker: Mosquitto, username: str, topics: list[str]) -> dict[str, str]:
     """Publish once on each topic with MQTT 5, whose answers say whether it was allowed."""
     answers: dict[int, str] = {}

@@ -114,7 +114,8 @@ def test_a_shard_that_is_none_is_ignored_by_the_device() -> None:
         clock=DeviceClock(start_ns=0, offset_us=0, drift_ppm=0.0),
         streams=[stream],
     )
-    for content in ({"shard": "40"}, {"shard": "+"}, {"shard": 3}, {}, []):
+    contents: list[object] = [{"shard": "40"}, {"shard": "+"}, {"shard": 3}, {}, []]
+    for content in contents:
         device.received(f"cmd/1/{BAND}/shard", json.dumps(content).encode(), 0)
     assert device.tally.ignored == 5
     device.connected(0)
