@@ -290,7 +290,7 @@ class BrokerClient:
 
     def _connect(self) -> None:
         if self._protocol_version == 5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = self._session_expiry_s or 0
             self._client.connect_async(
                 self._host,
