@@ -1,12 +1,13 @@
 """From the table of devices to a running Mosquitto: made, revoked, renewed; and what stands in the way, by name."""
 
+import getpass
 import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import pytest
 from sqlmodel import Session, select
 from typer.testing import CliRunner, Result
 
+from devices import broker_client
 from devices.broker_client import BrokerClient
 from devices.mosquitto_files import LOOPBACK, MosquittoPlan
 from telerehab.auth.device_credentials import hash_device_password, new_device_password
-from telerehab.broker_files import tell_mosquitto, write_files
+from telerehab.broker_files import MosquittoFiles, tell_mosquitto, write_files
 from telerehab.cli.__main__ import app
 from telerehab.cli.broker import WATCH_INTERVAL_S
 from telerehab.db import provisioning
@@ -31,6 +33,7 @@ from tests.devices.broker_fixtures import receive, until
 from tests.devices.mosquitto_fixtures import free_port, running_mosquitto
 
 PLAIN = ("--no-tls",)
+Keeper = Callable[[Settings, MosquittoPlan], AbstractContextManager[Callable[[Database], object]]]
 
 
 @pytest.fixture
@@ -86,7 +89,15 @@ def logged_in(port: int, username: str, password: str, *subscriptions: str) -> I
 
 
 @contextmanager
-def watching(settings: Settings, plan: MosquittoPlan) -> Iterator[subprocess.Popen[bytes]]:
+def kept_by_hand(settings: Settings, plan: MosquittoPlan) -> Iterator[Callable[[Database], object]]:
+    """Give what the command does every two seconds."""
+    files = MosquittoFiles(settings, plan)
+    yield files.keep
+
+
+@contextmanager
+def kept_by_the_command(settings: Settings, plan: MosquittoPlan) -> Iterator[Callable[[Database], object]]:
+    """Run `telerehab broker watch`; there is nothing left to do."""
     arguments = ["broker", "watch", "--out", str(plan.folder), "--device-port", str(plan.device_port), *PLAIN]
     process = subprocess.Popen(
         [sys.executable, "-m", "telerehab", *arguments],
@@ -95,32 +106,38 @@ def watching(settings: Settings, plan: MosquittoPlan) -> Iterator[subprocess.Pop
     )
     try:
         until(lambda: (Path(plan.folder) / "mosquitto.conf").exists(), within_s=30)
-        yield process
+        yield lambda _: None
     finally:
         process.terminate()
         assert process.wait(15) == 0
 
 
 @pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    "kept", [kept_by_hand, pytest.param(kept_by_the_command, marks=pytest.mark.long)], ids=lambda kept: kept.__name__
+)
 def test_a_device_comes_in_is_renewed_and_is_revoked_while_mosquitto_and_its_neighbour_go_on(
-    settings: Settings, database: Database, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Keeper
 ) -> None:
+    monkeypatch.setattr(broker_client, "RECONNECT_MIN_S", 0.1)
+    monkeypatch.setattr(broker_client, "RECONNECT_MAX_S", 0.1)
     plan = MosquittoPlan(
         folder=tmp_path / "mosquitto",
         device_port=free_port(),
         role_port=settings.mqtt_port,
         tls=None,
         device_address=LOOPBACK,
+        run_as=getpass.getuser(),
     )
     neighbour_password = add_device(database, "neighbour")
     ingest_password = settings.mqtt_password("ingest")
-    with (
-        watching(settings, plan),
-        running_mosquitto(plan),
-        logged_in(plan.device_port, "neighbour", neighbour_password) as neighbour,
-        logged_in(plan.role_port, "ingest", ingest_password, "rt/1/#") as ingest,
-    ):
+    with kept(settings, plan) as keep, ExitStack() as stack:
+        keep(database)
+        stack.enter_context(running_mosquitto(plan))
+        neighbour = stack.enter_context(logged_in(plan.device_port, "neighbour", neighbour_password))
+        ingest = stack.enter_context(logged_in(plan.role_port, "ingest", ingest_password, "rt/1/#"))
         password = add_device(database, "band")
+        keep(database)
         client = BrokerClient(LOOPBACK, plan.device_port, username="band", password=password, has_echo=False)
         client.start()  # goes on trying until it is let in
         until(lambda: client.is_connected, within_s=20)
@@ -129,6 +146,7 @@ def test_a_device_comes_in_is_renewed_and_is_revoked_while_mosquitto_and_its_nei
 
         with writing(database.main, owner="web") as db:
             password = renew(db, "band")
+        keep(database)
         until(lambda: not client.is_connected, within_s=20)
         until(lambda: client.last_refusal == "Not authorized", within_s=20)
         client.close()
@@ -136,6 +154,7 @@ def test_a_device_comes_in_is_renewed_and_is_revoked_while_mosquitto_and_its_nei
         with logged_in(plan.device_port, "band", password) as renewed:
             with writing(database.main, owner="web") as db:
                 revoke(db, "band")
+            keep(database)
             until(lambda: not renewed.is_connected, within_s=20)
             until(lambda: renewed.last_refusal == "Not authorized", within_s=20)
         neighbour.publish("rt/1/00/neighbour/imu", b"on")
