@@ -7,17 +7,20 @@ from a deaf connection by a message that the client sends to itself.
 
 import logging
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Sequence
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any, Final, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from devices.ports import Raw
+from devices.fast_reader import Arrived, FastClient, why_unusable
+from devices.ports import Raw, Token
 
 log = logging.getLogger(__name__)
 paho_log = logging.getLogger(f"{__name__}.paho")
@@ -30,13 +33,17 @@ MAX_INBOX_MESSAGES: Final = 200_000
 MAX_INBOX_BYTES: Final = 64 * 1024 * 1024
 MAX_QUEUED_MESSAGES: Final = 10_000
 KEEPALIVE_S: Final = 10
+GATHER_S: Final = 0.002
+"""The fast reader reads at most this often; a message after a pause is read at once [s]."""
+_VOID: Final = -1
+ECHO_PREFIX: Final = "app/1/echo/"
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 2
 
 
 def echo_topic(client_id: str) -> str:
     """Return where a client hears itself (`docs/protocol.md` T6)."""
-    return f"app/1/echo/{client_id}"
+    return f"{ECHO_PREFIX}{client_id}"
 
 
 class BrokerClient:
@@ -53,13 +60,23 @@ class BrokerClient:
     client_id
         Default random, and then drawn anew when a connection has to be replaced (amqtt confuses clients of one id).
     subscriptions
-        Topic filters, all with quality of service `qos`.
+        Topic filters, with quality of service 0.
+    kept_subscriptions
+        Topic filters with quality of service 1: what was published so has a token, and the broker keeps it until
+        `commit`. (amqtt makes everything on such a filter quality of service 1; Mosquitto does not.)
+    session_expiry_s
+        How long the broker keeps, after this connection is lost, what was not committed; needs a `client_id`. None:
+        not at all. [s]
     on_wake
         Called in the network thread when the inbox was empty and no longer is; must not block.
     protocol_version
         4 for MQTT 3.1.1, which every broker speaks, or 5.
     has_echo
         Whether the account may use its echo topic (T6); without it a deaf connection is not replaced.
+    tls
+        How to encrypt; None: not at all.
+    reader
+        How messages are read from the socket: `fast` where that works with the installed paho, else paho's own.
     utc_ns, monotonic_ns
         The clocks; monotonic must be the one that `tend` is called with.
     """
@@ -73,10 +90,13 @@ class BrokerClient:
         password: str,
         client_id: str | None = None,
         subscriptions: Sequence[str] = (),
-        qos: Literal[0, 1] = 0,
+        kept_subscriptions: Sequence[str] = (),
+        session_expiry_s: int | None = None,
         on_wake: Callable[[], None] | None = None,
         protocol_version: Literal[4, 5] = 4,
         has_echo: bool = True,
+        tls: ssl.SSLContext | None = None,
+        reader: Literal["fast", "stock"] = "stock",
         utc_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -84,10 +104,13 @@ class BrokerClient:
         self._username, self._password = username, password
         self._fixed_client_id = client_id
         self._subscriptions = tuple(subscriptions)
-        self._qos = qos
+        self._kept_subscriptions = tuple(kept_subscriptions)
+        self._session_expiry_s = session_expiry_s
         self._on_wake = on_wake
         self._protocol_version = protocol_version
         self._has_echo = has_echo
+        self._is_fast = reader == "fast" and _may_read_fast()
+        self._tls = tls
         self._utc_ns, self._monotonic_ns = utc_ns, monotonic_ns
         self._inbox: list[Raw] = []
         self._arrived_bytes = self._taken_bytes = 0
@@ -99,10 +122,15 @@ class BrokerClient:
         self._is_started = self._is_closed = False
         self._replaced: list[Client] = []
         self._thread: Thread | None = None
+        self._generation = 0
+        self._generation_lock = RLock()
+        self.owes_redelivery = False
+        """Whether a message was dropped that the broker still keeps: `redeliver` when there is room again."""
         self.dropped_count = 0
         self.refused_publish_count = 0
         self.resubscribed_count = 0
         self.replaced_count = 0
+        self.redelivered_count = 0
         self.thread_restart_count = 0
         self.last_refusal: str | None = None
         """Why the broker last refused the login, None when it last accepted."""
@@ -124,6 +152,11 @@ class BrokerClient:
         return self._is_subscribed and self._client.is_connected()
 
     @property
+    def reader(self) -> Literal["fast", "stock"]:
+        """Return how messages are read from the socket."""
+        return "fast" if self._is_fast else "stock"
+
+    @property
     def last_progress_ns(self) -> int:
         """Return when anything last arrived, an echo included; monotonic [ns]."""
         return self._last_progress_ns
@@ -141,6 +174,23 @@ class BrokerClient:
         self._taken_bytes += sum(len(raw.payload) for raw in taken)
         return taken
 
+    def commit(self, tokens: Sequence[Token]) -> None:
+        """Acknowledge messages to the broker, in this order; tokens of an earlier connection are void.
+
+        What was not acknowledged before its connection ended comes again, if the broker keeps a session.
+        """
+        with self._generation_lock:  # no connection begins between the look and the sending
+            if not self._client.is_connected():
+                return
+            self._acknowledge(self._client, [each.packet_id for each in tokens if each.generation == self._generation])
+
+    def redeliver(self) -> None:
+        """Connect anew, so that the broker sends again all that is not committed; nothing without a session."""
+        self.owes_redelivery = False
+        if self._session_expiry_s is not None and self._is_started and not self._is_closed:
+            self.redelivered_count += 1
+            self._replace()
+
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Hand a message over for sending; False, and counted, when there is no connection or the queue is full.
 
@@ -157,9 +207,11 @@ class BrokerClient:
 
     def resubscribe(self) -> None:
         """Subscribe to everything again."""
-        filters = [*self._subscriptions, *([echo_topic(self._client_id)] if self._has_echo else [])]
+        filters = [(each, 0) for each in self._subscriptions]
+        filters += [(each, 1) for each in self._kept_subscriptions]
+        filters += [(echo_topic(self._client_id), 0)] if self._has_echo else []
         if filters:
-            _, self._awaited_suback = self._client.subscribe([(each, int(self._qos)) for each in filters])
+            _, self._awaited_suback = self._client.subscribe(filters)
 
     def tend(self, now_ns: int) -> None:
         """Look after the connection; call at least four times a second.
@@ -204,13 +256,28 @@ class BrokerClient:
     def _make_client(self) -> tuple[str, Client]:
         client_id = self._fixed_client_id or f"{self._username}-{secrets.token_hex(8)}"
         is_version_5 = self._protocol_version == 5
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if is_version_5 else True,
-            protocol=MQTTProtocolVersion.MQTTv5 if is_version_5 else MQTTProtocolVersion.MQTTv311,
-        )
+        clean_session = None if is_version_5 else self._session_expiry_s is None
+        protocol = MQTTProtocolVersion.MQTTv5 if is_version_5 else MQTTProtocolVersion.MQTTv311
+        client: Client
+        if self._is_fast:
+            client = FastClient(
+                client_id=client_id,
+                protocol=protocol,
+                clean_session=clean_session,
+                on_arrived=self._when_arrived,
+                gather_s=GATHER_S,
+            )
+        else:
+            client = Client(
+                CallbackAPIVersion.VERSION2,
+                client_id=client_id,
+                protocol=protocol,
+                clean_session=clean_session,
+                manual_ack=True,
+            )
         client.username_pw_set(self._username, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
         client.max_queued_messages_set(MAX_QUEUED_MESSAGES)
         client.suppress_exceptions = True  # else one in a callback would end the thread
@@ -223,7 +290,15 @@ class BrokerClient:
 
     def _connect(self) -> None:
         if self._protocol_version == 5:
-            self._client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S, clean_start=True)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = self._session_expiry_s or 0
+            self._client.connect_async(
+                self._host,
+                self._port,
+                keepalive=KEEPALIVE_S,
+                clean_start=self._session_expiry_s is None,
+                properties=properties,
+            )
         else:
             self._client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
@@ -236,27 +311,52 @@ class BrokerClient:
         self._replaced = [*(each for each in self._replaced if each.is_connected()), old]
         self._is_subscribed = False
         self._last_progress_ns = self._monotonic_ns()
-        self._client_id, self._client = self._make_client()
+        made = self._make_client()
+        with self._generation_lock:
+            self._client_id, self._client = made
+            self._generation += 1
         self._connect()
 
     # --- in the network thread: only what cannot wait ---------------------------------------------------------------
 
     def _when_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        """Take one message from paho's own reader."""
+        packet_id = message.mid if message.qos else 0
+        self._when_arrived(client, [Arrived(message.topic, bytes(message.payload), packet_id)])
+
+    def _when_arrived(self, client: Client, messages: Sequence[Arrived]) -> None:
+        """Put what one read has brought into the inbox."""
         received_us = self._utc_ns() // 1000
         if client is self._client:
             self._last_progress_ns = self._monotonic_ns()
-        topic, payload = message.topic, bytes(message.payload)
-        if topic.startswith("app/1/echo/"):
-            self._has_heard_itself = True
-            return
+        generation = self._generation  # read before the look at whose it is
+        if client is not self._client:
+            generation = _VOID
         inbox = self._inbox
-        if len(inbox) >= MAX_INBOX_MESSAGES or self._arrived_bytes - self._taken_bytes + len(payload) > MAX_INBOX_BYTES:
-            self.dropped_count += 1
-            return
-        self._arrived_bytes += len(payload)
-        inbox.append(Raw(topic, payload, received_us))
-        if len(inbox) == 1 and self._on_wake is not None:
+        room_bytes = MAX_INBOX_BYTES - self._arrived_bytes + self._taken_bytes
+        taken_count = taken_bytes = 0
+        for topic, payload, packet_id in messages:
+            if topic.startswith(ECHO_PREFIX):
+                self._has_heard_itself = True
+                if packet_id:
+                    self._acknowledge(client, [packet_id])
+            elif len(inbox) >= MAX_INBOX_MESSAGES or taken_bytes + len(payload) > room_bytes:
+                self.dropped_count += 1
+                self.owes_redelivery |= packet_id != 0
+            else:
+                taken_count += 1
+                taken_bytes += len(payload)
+                inbox.append(Raw(topic, payload, received_us, Token(generation, packet_id) if packet_id else None))
+        self._arrived_bytes += taken_bytes
+        if 0 < len(inbox) <= taken_count and self._on_wake is not None:
             self._on_wake()
+
+    def _acknowledge(self, client: Client, packet_ids: Sequence[int]) -> None:
+        if isinstance(client, FastClient):
+            client.acknowledge(packet_ids)
+            return
+        for packet_id in packet_ids:
+            client.ack(packet_id, 1)
 
     def _when_connected(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -281,6 +381,8 @@ class BrokerClient:
     ) -> None:
         if client is self._client:
             self._is_subscribed = False
+            with self._generation_lock:
+                self._generation += 1
         log.info("disconnected: %s", reason)
 
     def _when_subscribed(
@@ -288,6 +390,14 @@ class BrokerClient:
     ) -> None:
         if client is self._client and mid == self._awaited_suback:
             self._is_subscribed = True
+
+
+def _may_read_fast() -> bool:
+    """Return whether the fast reader does what paho does, and log why where it does not."""
+    why = why_unusable()
+    if why is not None:
+        log.warning("messages are read by paho's own reader: %s", why)
+    return why is None
 
 
 def _say_goodbye(client: Client) -> None:

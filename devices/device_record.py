@@ -28,6 +28,7 @@ RESEND_MAX_US: Final = 30_000_000
 RESEND_SOON_US: Final = 200_000
 RESEND_CREDIT: Final = 20
 MAX_ACK_ENTRIES: Final = 64
+MOVE_PERIOD_US: Final = 5_000_000
 _PROBE: Final = struct.Struct("<BQ")  # as CLOCK_PROBE_DTYPE, ten times as fast for a single one
 
 
@@ -52,6 +53,7 @@ class DeviceRecord:
         self._open_probes: deque[int] = deque(maxlen=MAX_OPEN_PROBES)
         self.next_probe_us = 0
         self._answers = self._probe_count = 0
+        self._next_move_us = 0
 
     def come_online(self, now_us: int) -> None:
         """Begin anew with a device that has just connected: tell it how far it is, ask for its clock."""
@@ -143,6 +145,15 @@ class DeviceRecord:
         else:
             self.next_resend_us = now_us + RESEND_SOON_US
         return requests
+
+    # --- shard ------------------------------------------------------------------------------------------------------
+
+    def take_move(self, shard: str, now_us: int) -> list[Outgoing]:
+        """Return the command to send on another shard; now and then, as long as frames come elsewhere."""
+        if now_us < self._next_move_us:
+            return []
+        self._next_move_us = now_us + MOVE_PERIOD_US
+        return [Outgoing(command_topic(self.name, CommandName.SHARD), _json({"shard": shard}), 1)]
 
     # --- clock ------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ carries about 2,000 messages a second; beyond that, Mosquitto with the same rule
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
@@ -17,47 +17,10 @@ from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from devices.broker_access import is_allowed
 from devices.errors import BrokerUnavailableError, OversizeMessageError
-from devices.ports import Credentials, Role
-from devices.topics import is_device_name
+from devices.ports import Credentials
 from devices.wire import MAX_FRAME_BYTES
-
-OWN_ROLES: Final = frozenset({"ingest", "web", "media", "jobs"})
-
-READABLE: Final[dict[Role, tuple[str, ...]]] = {
-    "device": ("clk/1/{name}", "ack/1/{name}", "cmd/1/{name}/#"),
-    "ingest": ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", "app/1/changed/#", "app/1/echo/{client_id}"),
-    "web": (
-        "live/1/#",
-        "evt/1/#",
-        "app/1/changed/#",
-        "dev/1/#",
-        "cmd/1/#",
-        "clk/1/#",
-        "ack/1/#",
-        "app/1/echo/{client_id}",
-    ),
-    "media": ("app/1/changed/#", "app/1/echo/{client_id}"),
-    "jobs": ("app/1/changed/#", "app/1/echo/{client_id}"),
-}
-"""What a role may subscribe to and receive (`docs/protocol.md` T4 to T6)."""
-
-WRITABLE: Final[dict[Role, tuple[str, ...]]] = {
-    "device": ("rt/1/+/{name}/+", "bf/1/+/{name}/+", "dev/1/{name}/meta", "dev/1/{name}/state", "clk/1/{name}"),
-    "ingest": (
-        "clk/1/#",
-        "ack/1/#",
-        "cmd/1/#",
-        "live/1/#",
-        "app/1/changed/alert",
-        "app/1/changed/device_started",
-        "app/1/echo/{client_id}",
-    ),
-    "web": ("app/1/changed/#", "dev/1/#", "cmd/1/#", "rt/1/#", "bf/1/#", "clk/1/#", "app/1/echo/{client_id}"),
-    "media": ("evt/1/#", "app/1/changed/#", "app/1/echo/{client_id}"),
-    "jobs": ("app/1/changed/#", "app/1/echo/{client_id}"),
-}
-"""What a role may publish."""
 
 
 class EmbeddedBroker:
@@ -74,7 +37,7 @@ class EmbeddedBroker:
     def __init__(self, host: str, port: int, *, credentials: Credentials) -> None:
         self._host, self._port = host, port
         self._credentials = credentials
-        self._broker: Broker | None = None
+        self._broker: _Broker | None = None
 
     @property
     def port(self) -> int:
@@ -101,6 +64,11 @@ class EmbeddedBroker:
             raise BrokerUnavailableError(f"cannot listen on {self._host}:{self._port}") from error
         self._broker = broker
         self._port = _port_of(broker) or self._port
+
+    def disconnect(self, names: Collection[str]) -> None:
+        """End the connections of these accounts; call it on the broker's event loop."""
+        if self._broker is not None:
+            self._broker.disconnect(names)
 
     async def stop(self) -> None:
         """Close all connections and stop listening."""
@@ -131,6 +99,12 @@ class _Broker(Broker):  # type: ignore[misc]
         await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
+    def disconnect(self, names: Collection[str]) -> None:
+        """End the connections of these accounts, as if their clients had gone."""
+        for session, handler in list(self._sessions.values()):
+            if session.username in names and isinstance(handler.reader, _BoundedReader):
+                handler.reader.abort()
+
     async def _stop_handler(self, handler: BrokerProtocolHandler) -> None:
         """End one connection, however much its client sends.
 
@@ -149,7 +123,9 @@ class _Broker(Broker):  # type: ignore[misc]
         assert connection is not None
         self._connections.add(connection)
         try:
-            await self.external_connected(_BoundedReader(reader), StreamWriterAdapter(writer), listener_name)
+            await self.external_connected(
+                _BoundedReader(reader, writer.transport), StreamWriterAdapter(writer), listener_name
+            )
         finally:
             self._connections.discard(connection)
             writer.close()
@@ -185,13 +161,18 @@ class _Subscriptions(dict[str, list[tuple[Session, int]]]):
 class _BoundedReader(StreamReaderAdapter):  # type: ignore[misc]
     """What a client sends, as far as its parts are of a length that we take, and until we end it."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> None:
         super().__init__(reader)
+        self._transport = transport
         self._is_ended = False
 
     def end(self) -> None:
         """Read no more: all that follows is the end of the stream."""
         self._is_ended = True
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
 
     async def read(self, n: int = -1) -> bytes:
         """Return `n` bytes, none at the end."""
@@ -244,39 +225,6 @@ class AccessPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
             client_id=session.client_id or "",
             is_writing=action == Action.PUBLISH,
         )
-
-
-def is_allowed(role: Role, topic: str, *, name: str, client_id: str, is_writing: bool) -> bool:
-    """Tell whether an account may write a topic, or read a topic or filter.
-
-    >>> is_allowed("device", "rt/1/00/band-7/imu", name="band-7", client_id="", is_writing=True)
-    True
-    >>> is_allowed("device", "ack/1/#", name="band-7", client_id="", is_writing=False)
-    False
-    """
-    if role == "device" and not is_device_name(name):
-        return False
-    levels = topic.split("/")
-    return any(
-        _covers([_fill(level, name, client_id) for level in pattern.split("/")], levels)
-        for pattern in (WRITABLE if is_writing else READABLE)[role]
-    )
-
-
-def _fill(level: str, name: str, client_id: str) -> str:
-    if level == "{name}":
-        return name
-    return client_id if level == "{client_id}" else level
-
-
-def _covers(pattern: list[str], levels: list[str]) -> bool:
-    """Tell whether every topic that `levels` can mean is one that `pattern` means."""
-    for index, level in enumerate(pattern):
-        if level == "#":
-            return True
-        if index >= len(levels) or levels[index] == "#" or (level not in ("+", levels[index])):
-            return False
-    return len(pattern) == len(levels)
 
 
 def _port_of(broker: Broker) -> int | None:

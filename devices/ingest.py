@@ -6,7 +6,7 @@ the step goes on: what cannot be read is counted by name, kept within bounds, an
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
@@ -74,6 +74,7 @@ class _Route:
     is_live: bool
     device_number: int
     stream_id: int = _UNKNOWN
+    shard: str = ""
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class Ingest:
         self.counts: Counter[str] = Counter()
         self.stream_keys: list[StreamKey] = []
         self._known = frozenset(known_devices)
+        self._shards: Mapping[str, str] = {}
         self._devices: dict[str, DeviceRecord] = {}
         self._records: list[DeviceRecord] = []
         self._heard_us: Int64 = np.full(64, _NEVER, np.int64)
@@ -142,6 +144,17 @@ class Ingest:
             for topic in [topic for topic, route in routes.items() if route.device.name not in self._known]:
                 del routes[topic]
         self._topics_of = Counter(route.device.name for route in (*self._routes.values(), *self._frame_routes.values()))
+
+    def set_shards(self, shards: Mapping[str, str]) -> None:
+        """Change where devices should send, by name; one that is not there may send on any shard.
+
+        What comes on another shard is taken like all else, and its device is told until it sends where it should.
+        """
+        self._shards = dict(shards)
+        for topic, route in list(self._frame_routes.items()):
+            if self._is_astray(route):
+                del self._frame_routes[topic]
+                self._topics_of[route.device.name] -= 1
 
     def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun] = (), now_us: int) -> None:
         """Take up from the store; call once, before the first step.
@@ -247,6 +260,10 @@ class Ingest:
             else:
                 self._hear(route.device, now_us)
                 self._take_report(raw, route, gathered, now_us)
+                continue
+            if self._is_astray(route):
+                self.counts["astray"] += 1
+                gathered.outgoing += route.device.take_move(self._shards[route.device.name], now_us)
         if None not in routes:
             return raws, routes
         frames = [raw for raw, route in zip(raws, routes, strict=True) if route is not None]
@@ -294,11 +311,18 @@ class Ingest:
             stream=parsed.stream,
             is_live=parsed.kind is TopicKind.LIVE,
             device_number=self._device(parsed.device).number,
+            shard=parsed.shard,
         )
+        if self._is_astray(route):
+            return route  # not remembered: its messages are to be looked at one by one
         if self._topics_of[parsed.device] < MAX_TOPICS_PER_DEVICE:
             self._topics_of[parsed.device] += 1
             (self._frame_routes if parsed.kind in _FRAMES else self._routes)[topic] = route
         return route
+
+    def _is_astray(self, route: _Route) -> bool:
+        """Tell whether frames of this topic should come on another shard."""
+        return route.kind in _FRAMES and self._shards.get(route.device.name, route.shard) != route.shard
 
     def _device(self, name: str) -> DeviceRecord:
         device = self._devices.get(name)

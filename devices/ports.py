@@ -1,9 +1,17 @@
 """What the shells of this package need from outside, and what passes between them and the pure steps."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 Role = Literal["device", "ingest", "web", "media", "jobs"]
 """What an account of the broker is: a device, or one of our own processes."""
+
+
+class Token(NamedTuple):
+    """What `Source.commit` needs to know of a message; opaque to all others."""
+
+    generation: int  # which connection it came over
+    packet_id: int
 
 
 class Raw(NamedTuple):
@@ -12,7 +20,7 @@ class Raw(NamedTuple):
     topic: str
     payload: bytes
     received_us: int  # UTC of the server, stamped in the callback [µs]
-    token: object | None = None  # what a QoS 1 acknowledgement needs; opaque
+    token: "Token | None" = None  # of a message that the source keeps until it is told that we have it
 
 
 class Source(Protocol):
@@ -20,6 +28,10 @@ class Source(Protocol):
 
     def take(self) -> list[Raw]:
         """Return what has arrived since the last call, oldest first; never blocks."""
+        ...
+
+    def commit(self, tokens: Sequence[Token]) -> None:
+        """Let the source forget messages, in the order of their arrival: what they said is committed."""
         ...
 
 

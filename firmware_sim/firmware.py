@@ -6,6 +6,7 @@ server answers and slowly while it does not.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -24,6 +25,7 @@ from firmware_sim.topics import (
     state_topic,
 )
 
+_SHARD: Final = re.compile(r"[0-3][0-9a-f]\Z")
 _S_NS: Final = 1_000_000_000
 _PERIOD_100_HZ_US: Final = 10_000
 RESEND_AFTER_NS: Final = 1_500_000_000
@@ -123,6 +125,7 @@ class Firmware:
             stream.name: _StreamState(stream=stream, block_samples=_block_samples(stream, config.block_samples))
             for stream in streams
         }
+        self._shard = config.shard
         self._is_connected = False
         self._is_sampling = True
         self._answered_ns: int | None = None
@@ -184,6 +187,8 @@ class Firmware:
                 self._mark_for_resending(content, now_ns)
             elif topic == command_topic(self.name, "rate"):
                 self._change_rate(content)
+            elif topic == command_topic(self.name, "shard"):
+                self._move(content)
         except (ValueError, TypeError, KeyError):
             self.tally.ignored += 1
         return []
@@ -284,7 +289,7 @@ class Firmware:
         self.tally.sent += 1
         topic = backfill_topic if again else live_topic
         return Outgoing(
-            topic=topic(self._config.shard, self.name, kept.stream.name),
+            topic=topic(self._shard, self.name, kept.stream.name),
             payload=encode_frame(
                 block.body,
                 schema=Schema(kept.stream.schema),
@@ -341,6 +346,12 @@ class Firmware:
         for sequence in [each for each in asked if each in state.kept][: int(content.get("credit", RESEND_CREDIT))]:
             state.kept[sequence].sent_ns = None
             self._next_round_ns = now_ns
+
+    def _move(self, content: dict[str, Any]) -> None:
+        """Send on another shard from now on, what is kept too."""
+        if not _SHARD.match(content["shard"]):
+            raise ValueError
+        self._shard = content["shard"]
 
     def _change_rate(self, content: dict[str, Any]) -> None:
         n_samples = int(content["n"])

@@ -8,6 +8,7 @@ TelerehabError
   DatabaseNotReadyError    the database has another version than the program: run `telerehab migrate`
   KeyRingError             the keys of sealed data are missing or others: put the right key ring file back
   AuditKeyError            a transaction writes to the audit chain and its engine has no key: a fault in our code
+  BrokerFolderError        Mosquitto's files cannot be written: correct the folder that it names
   ChildFailedError         a child process does not come up: its own log says why
   RequestRefusedError      what one request asked for cannot be; the table in `api/problems.py` gives each its status
     NotLoggedInError       no login, or one that has ended: log in again
@@ -54,6 +55,10 @@ class AuditKeyError(TelerehabError):
 
 class KeyRingError(TelerehabError):
     """The keys of sealed data cannot be read, or are not those that sealed."""
+
+
+class BrokerFolderError(TelerehabError):
+    """The folder of Mosquitto's files cannot be used."""
 
 
 class ChildFailedError(TelerehabError):

@@ -20,8 +20,9 @@ sockets, threads and transactions.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffects
 from devices.ingest import Ingest
-from devices.ports import Raw
+from devices.ports import Raw, Token
 from devices.wire import Schema
 from telerehab.intake.device_starts import DeviceStarts
 from telerehab.intake.grid import as_samples
@@ -50,6 +51,7 @@ GATHERED_SHARE_MAX: Final = 0.9  # of the ring, that may wait for the first tick
 
 
 _NOTHING: Final = StepEffects()
+_TOKEN: Final = attrgetter("token")  # a function in C: it is called for every message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,8 @@ class Effects:
     """For the hot store, in one piece; when it has no room, `LivePipeline.refused` must hear of it."""
     outgoing: Sequence[Outgoing]
     """Acknowledgements, probes and requests to devices."""
+    tokens: Sequence[Token] = ()
+    """Of the messages that this step has taken: the broker may forget them once `to_store` is committed."""
     ended: Sequence[EndedRepetition] = ()
     """For the table `repetition`."""
     found: Sequence[FoundEvent] = ()
@@ -91,6 +95,7 @@ class LivePipeline:
         self._is_showing = True
         self._is_resuming = False
         self._unkept = _NOTHING
+        self._shards: Mapping[str, str] = {}
         self._backfill: deque[Raw] = deque()
         self.dropped_backfill_count = 0
 
@@ -112,6 +117,9 @@ class LivePipeline:
         if places.known_devices != self.ingest.known_devices:
             self.ingest.set_known_devices(places.known_devices)
             self.slots.grid.forget_clocks(places.known_devices)
+        if places.shards != self._shards:
+            self._shards = places.shards
+            self.ingest.set_shards(places.shards)
         self.slots.follow(places)
         self.guard.follow(places)
         self.starts.follow(places.idle)
@@ -128,7 +136,9 @@ class LivePipeline:
         is_storing : bool
             Whether the store can keep what arrives; screens are told when it cannot.
         """
-        received = self.ingest.step(self._share_out(raws), now_us)
+        shared = self._share_out(raws)
+        tokens = list(filter(None, map(_TOKEN, shared)))
+        received = self.ingest.step(shared, now_us)
         to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
         found: Sequence[FoundEvent] = ()
@@ -138,7 +148,7 @@ class LivePipeline:
             found = self.guard.look(now_us)
         self._step_count += 1
         if self._step_count % STEPS_PER_TICK or not self._is_showing:
-            return Effects(to_store=to_store, outgoing=received.outgoing, found=found)
+            return Effects(to_store=to_store, outgoing=received.outgoing, tokens=tokens, found=found)
         ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
@@ -146,6 +156,7 @@ class LivePipeline:
         return Effects(
             to_store=to_store,
             outgoing=received.outgoing,
+            tokens=tokens,
             ended=ended,
             found=found,
             live_frame=frame,

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """Where the keys of the patients' sealed data lie; empty: `keys/keyring.json` in `data_dir`. Never in a backup."""
     mqtt_host: str = "127.0.0.1"
     mqtt_port: Port = 1883
+    ingest_client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
+    """The client id under which Mosquitto keeps what ingest has not committed; empty: random, and nothing is kept."""
+    mqtt_reader: Literal["fast", "stock"] = "fast"
+    """How ingest reads from its broker connection; `stock`: by paho's own means."""
     web_host: str = "127.0.0.1"
     web_port: Port = 8000
     public_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)

@@ -26,15 +26,17 @@ MAY_IMPORT_OF_OTHERS = {
     "firmware_sim": {"numpy", "paho"},
 }
 STANDS_ONLY_IN = {
-    ("devices", "paho"): {"devices/broker_client.py"},
+    ("devices", "paho"): {"devices/broker_client.py", "devices/fast_reader.py"},
     ("devices", "amqtt"): {"devices/embedded_broker.py"},
 }
 PRIVATE_NAMES_OF_AIORTC_ONLY_IN = "sessions/media/compat.py"
 IMPURE = {"time", "datetime", "random", "secrets", "socket", "threading", "logging", "asyncio"}
 PURE_MODULES = (
+    "devices/broker_access.py",
     "devices/codec.py",
     "devices/clock_sync.py",
     "devices/ingest.py",
+    "devices/mosquitto_files.py",
     "devices/ring.py",
     "devices/sequencer.py",
     "devices/topics.py",

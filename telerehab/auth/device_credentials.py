@@ -11,12 +11,12 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from devices.ports import Role
 from telerehab.db.engine import reading
@@ -30,7 +30,7 @@ ITERATIONS: Final = 101
 """Mosquitto's own number. It needs no more: our passwords are 192 random bits, not words."""
 REFRESH_INTERVAL_S: Final = 2.0
 _ITERATIONS_MAX: Final = 1_000_000
-_SALT_BYTES: Final = 12
+SALT_BYTES: Final = 12
 _PASSWORD_BYTES: Final = 24
 BROKER_ROLES: Final[tuple[Role, ...]] = ("ingest", "web", "media", "jobs")
 
@@ -42,7 +42,7 @@ def new_device_password() -> str:
 
 def hash_device_password(password: str, *, salt: bytes | None = None) -> str:
     """Return the line part that Mosquitto's password file holds for a password."""
-    salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
+    salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ITERATIONS)
     return f"$7${ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
@@ -63,6 +63,11 @@ def is_device_password(password: str, credential_hash: str) -> bool:
     return hmac.compare_digest(hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations), digest)
 
 
+def read_device_credentials(db: Session) -> dict[str, str]:
+    """Return the credential hash of every device that may connect, by name."""
+    return dict(db.exec(select(Device.name, Device.credential_hash).where(Device.revoked_at == None)).all())  # noqa: E711
+
+
 class SqlCredentials:
     """`devices.ports.Credentials` from the table of devices and the secret key.
 
@@ -75,19 +80,28 @@ class SqlCredentials:
         self._roles: Mapping[str, Role] = {role: role for role in BROKER_ROLES}
         self._devices: Mapping[str, str] = {}
 
-    def refresh(self) -> None:
-        """Read the devices again; call it in a thread."""
+    def refresh(self) -> frozenset[str]:
+        """Read the devices again; call it in a thread. Return those whose login no longer holds."""
         with reading(self._engine) as db:
-            rows = db.exec(select(Device.name, Device.credential_hash).where(Device.revoked_at == None))  # noqa: E711
-            self._devices = dict(rows.all())
+            devices = read_device_credentials(db)
+        before, self._devices = self._devices, devices
+        return frozenset(name for name, credential in before.items() if devices.get(name) != credential)
 
-    async def keep_fresh(self, interval_s: float = REFRESH_INTERVAL_S) -> None:
-        """Refresh for ever; a database that does not answer leaves what is known."""
+    async def keep_fresh(
+        self,
+        interval_s: float = REFRESH_INTERVAL_S,
+        *,
+        when_void: Callable[[frozenset[str]], None] = lambda names: None,
+    ) -> None:
+        """Refresh for ever, and tell whose login no longer holds; without the database what is known stays."""
         while True:
             try:
-                await in_thread(self.refresh)
+                void = await in_thread(self.refresh)
             except SQLAlchemyError as error:
                 log.warning("devices could not be read again: %s", type(error).__name__)
+            else:
+                if void:
+                    when_void(void)
             await asyncio.sleep(interval_s)
 
     def may_log_in(self, username: str, password: str) -> bool:

@@ -34,6 +34,7 @@ from devices.wire import (
     VERSION,
     Schema,
 )
+from telerehab.bench.readers import measure_readers
 from telerehab.bench.runner import Figure, Floor, Result
 
 N_SAMPLES: Final = 10
@@ -60,6 +61,7 @@ def run(*, blocks: int = 1_000, steps: int = 60) -> Result:
     good = _measure(names, make_traffic(names, steps))
     bad = _measure(names, make_traffic(names, steps, lost=BAD_LINK_LOST))
     ratio = good.ratio
+    readers = measure_readers()
     figures: dict[str, Figure] = {
         "arrays": {"value": round(good.arrays_us, 2), "unit": "CPU µs/block"},
         "loop": {"value": round(good.loop_us, 2), "unit": "CPU µs/block"},
@@ -67,6 +69,8 @@ def run(*, blocks: int = 1_000, steps: int = 60) -> Result:
         "arrays_bad_link": {"value": round(bad.arrays_us, 2), "unit": "CPU µs/block"},
         "loop_bad_link": {"value": round(bad.loop_us, 2), "unit": "CPU µs/block"},
         "ratio_bad_link": {"value": round(bad.ratio, 2), "unit": f"loop/arrays, {BAD_LINK_LOST:.1%} lost"},
+        "reader_stock": {"value": round(readers.stock_us, 2), "unit": "CPU µs/message, empty callback"},
+        "reader_fast": {"value": round(readers.fast_us, 2), "unit": "CPU µs/message"},
         "blocks": {"value": good.n_blocks, "unit": f"of {N_SAMPLES} samples, {blocks} a step"},
         "ring": {"value": WINDOW * SAMPLE_PERIOD_US / 1e6, "unit": "s"},
         "stored": {"value": good.stored, "unit": "blocks, equal on both sides"},

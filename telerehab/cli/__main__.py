@@ -6,6 +6,7 @@ import typer
 
 from telerehab.cli.audit import audit
 from telerehab.cli.bench import bench
+from telerehab.cli.broker import broker
 from telerehab.cli.demo import demo
 from telerehab.cli.migrate import migrate
 from telerehab.cli.output import ExitCode, say
@@ -29,6 +30,7 @@ app.add_typer(user, name="user")
 app.add_typer(patient, name="patient")
 app.add_typer(device, name="device")
 app.add_typer(audit, name="audit")
+app.add_typer(broker, name="broker")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 from devices.effects import BlockKey, StepEffects
+from devices.ports import Token
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
 from telerehab.intake.hot_reads import table_of
@@ -62,9 +63,10 @@ class HotStore:
         self._retry_delay_s = retry_delay_s
         self._queue_max_rows = queue_max_rows
         self._changed = threading.Condition()
-        self._queue: deque[StepEffects] = deque()
+        self._queue: deque[_Group] = deque()
         self._n_queued_rows = 0  # including the rows that the thread is committing
         self._committed: list[BlockKey] = []
+        self._committed_tokens: list[Token] = []
         self._is_closing = False
         self._is_given_up = False
         self._is_storing = True
@@ -92,18 +94,21 @@ class HotStore:
         """Start the thread."""
         self._thread.start()
 
-    def offer(self, effects: StepEffects) -> bool:
+    def offer(self, effects: StepEffects, *, tokens: Sequence[Token] = ()) -> bool:
         """Queue what a step wants kept; False, and nothing is queued, when the queue is full.
 
-        What is not queued is never acknowledged, so devices keep it and send it again.
+        What is not queued is never acknowledged, so devices keep it and send it again. `tokens` are those of the
+        messages that the step has taken: they come back when this group and all before it are committed, also where
+        the messages were duplicates and nothing of them is kept.
         """
-        n_rows = count_rows(effects)
-        if not n_rows:
+        if not count_rows(effects) and not tokens:
             return True
+        group = _Group(replace(effects, live=(), outgoing=()), tokens)
+        n_rows = group.weight
         with self._changed:
             if self._is_closing or self._n_queued_rows + n_rows > self._queue_max_rows:
                 return False
-            self._queue.append(replace(effects, live=(), outgoing=()))
+            self._queue.append(group)
             self._n_queued_rows += n_rows
             self._changed.notify_all()
         return True
@@ -112,6 +117,12 @@ class HotStore:
         """Return the keys of what has been committed since the last call: to hand to `Ingest.committed`."""
         with self._changed:
             committed, self._committed = self._committed, []
+        return committed
+
+    def take_committed_tokens(self) -> list[Token]:
+        """Return the tokens whose messages are committed since the last call, in the order of their arrival."""
+        with self._changed:
+            committed, self._committed_tokens = self._committed_tokens, []
         return committed
 
     def close(self, *, timeout_s: float) -> bool:
@@ -129,32 +140,36 @@ class HotStore:
     def _run(self) -> None:
         """Commit group after group until closed and empty, or given up."""
         while (groups := self._wait_for_groups()) and not self._is_given_up:
-            committed = self._commit(groups)
+            committed = self._commit([group.effects for group in groups])
             with self._changed:
                 if committed is not None:
                     self._committed += committed
                     self.committed_block_count += len(committed)
-                    self._n_queued_rows -= sum(map(count_rows, groups))
+                    for group in groups:
+                        self._committed_tokens += group.tokens
+                        self._n_queued_rows -= group.weight
                 else:
                     self._queue.extendleft(reversed(groups))
                 self._is_storing = committed is not None
                 if committed is None:
                     self._changed.wait_for(lambda: self._is_given_up, timeout=self._retry_delay_s)
 
-    def _wait_for_groups(self) -> list[StepEffects]:
+    def _wait_for_groups(self) -> "list[_Group]":
         """Return the groups of the next commit, none when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._queue) or self._is_closing)
             self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
-            groups: list[StepEffects] = []
+            groups: list[_Group] = []
             n_rows = 0
             while self._queue and n_rows < GROUP_MAX_ROWS:
                 groups.append(self._queue.popleft())
-                n_rows += count_rows(groups[-1])
+                n_rows += groups[-1].weight
         return groups
 
     def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
         """Write the groups in one transaction; return what may be acknowledged, None when the database refused."""
+        if not any(map(count_rows, groups)):
+            return []
         try:
             with writing(self._engine, owner=OWNER) as db:
                 for name, rows in _rows(groups):
@@ -185,6 +200,18 @@ class HotStore:
                     if name == "blocks":
                         left_out.add(BlockKey(row["device"], row["boot"], row["stream"], row["sequence"]))
         return [key for effects in groups for key in _keys(effects) if key not in left_out]
+
+
+class _Group(NamedTuple):
+    """What one step wants kept, and the tokens of what it has taken."""
+
+    effects: StepEffects
+    tokens: Sequence[Token]
+
+    @property
+    def weight(self) -> int:
+        """Return what it counts in the queue: its rows, at least one."""
+        return max(1, count_rows(self.effects))
 
 
 def count_rows(effects: StepEffects) -> int:

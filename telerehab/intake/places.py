@@ -18,6 +18,7 @@ from telerehab.db.alert_rows import read_confirmations, read_limits_in_force
 from telerehab.db.tables import (
     Assignment,
     Device,
+    Kit,
     Organisation,
     Patient,
     Repetition,
@@ -111,6 +112,8 @@ class Places:
     trainings: tuple[Training, ...] = ()
     idle: Mapping[str, UUID] = field(default_factory=dict)
     """Movement sensors that are lent to somebody who trains nothing now, and their assignments."""
+    shards: Mapping[str, str] = field(default_factory=dict)
+    """Where the devices that are in a kit send: on its shard."""
 
 
 class Judged(NamedTuple):
@@ -132,8 +135,12 @@ def read_places(db: Session, *, now: datetime) -> Places:
 
     Of several open training sessions of one patient the newest counts: nobody trains twice at once.
     """
-    devices = db.exec(select(Device.name, Device.kind).where(col(Device.revoked_at).is_(None))).all()
-    kinds = dict(devices)
+    devices = db.exec(
+        select(Device.name, Device.kind, Kit.shard)
+        .join(Kit, col(Kit.id) == col(Device.kit_id), isouter=True)
+        .where(col(Device.revoked_at).is_(None))
+    ).all()
+    kinds = {name: kind for name, kind, _ in devices}
     newest: dict[UUID, TrainingSession] = {}
     is_open = select(TrainingSession).where(col(TrainingSession.closed_at).is_(None))
     for training_session in db.exec(is_open.order_by(col(TrainingSession.opened_at))):
@@ -166,6 +173,7 @@ def read_places(db: Session, *, now: datetime) -> Places:
         known_devices=frozenset(kinds),
         trainings=tuple(each for each in trainings if each is not None),
         idle=idle,
+        shards={name: shard for name, _, shard in devices if shard is not None},
     )
 
 

@@ -50,7 +50,7 @@ async def _serve(settings: Settings) -> int:
     address = f"{settings.mqtt_host}:{broker.port}"
     heartbeat = Heartbeat(database.main, role="broker", clock=SystemClock(), address=address)
     tasks = TaskSupervisor()
-    tasks.start("accounts", credentials.keep_fresh)
+    tasks.start("accounts", lambda: credentials.keep_fresh(when_void=broker.disconnect))
     tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
     try:
         await wish_to_end.wait()

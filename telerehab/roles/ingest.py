@@ -44,7 +44,10 @@ log = logging.getLogger(__name__)
 STEP_NS: Final = 50_000_000
 BEHIND_MAX_NS: Final = 1_000_000_000  # further behind, the schedule starts anew from now
 CLOSE_TIMEOUT_S: Final = 5.0
-SUBSCRIPTIONS: Final = ("rt/1/#", "bf/1/#", "dev/1/#", "clk/1/#", f"{CHANGED}#")
+FRAMES: Final = ("rt/1/#", "bf/1/#")
+SUBSCRIPTIONS: Final = ("dev/1/#", "clk/1/#", f"{CHANGED}#")
+SESSION_EXPIRY_S: Final = 3_600
+REDELIVERY_PERIOD_NS: Final = 5_000_000_000
 CATCH_UP_MIN_NS: Final = 2_000_000_000  # devices send again 1.5 s after they were not answered
 CATCH_UP_MAX_NS: Final = 6_000_000_000
 ACK_PERIOD_US: Final = 1_000_000
@@ -80,13 +83,20 @@ class Intake:
         self._pipeline = LivePipeline()
         self._hot_store = HotStore(database.hot)
         self._main_store = MainStore(database.main, heartbeat=self._heartbeat, status=self.status, clock=clock)
+        keeps = bool(settings.ingest_client_id)  # else the broker forgets all with the connection, and QoS 1 is useless
         self._client = BrokerClient(
             settings.mqtt_host,
             settings.mqtt_port,
             username="ingest",
             password=settings.mqtt_password("ingest"),
-            subscriptions=SUBSCRIPTIONS,
+            client_id=settings.ingest_client_id or None,
+            subscriptions=SUBSCRIPTIONS if keeps else (*FRAMES, *SUBSCRIPTIONS),
+            kept_subscriptions=FRAMES if keeps else (),
+            session_expiry_s=SESSION_EXPIRY_S if keeps else None,
+            protocol_version=5 if keeps else 4,
+            reader=settings.mqtt_reader,
         )
+        self._redelivered_ns = 0
         self._now_us = 0
         self._started_ns = clock.monotonic_ns()
         self._subscribed_ns: int | None = None
@@ -129,6 +139,7 @@ class Intake:
             log.warning("not everything could be stored; devices keep it and send it again")
         acks = self._pipeline.committed(self._hot_store.take_committed(), now_us=self._now_us + ACK_PERIOD_US)
         self._publish(acks)
+        self._client.commit(self._hot_store.take_committed_tokens())
         self._client.close()
         self._main_store.close(timeout_s=CLOSE_TIMEOUT_S)
         self._heartbeat.remove()
@@ -154,6 +165,8 @@ class Intake:
             "backfill_dropped": self._pipeline.dropped_backfill_count,
             "resubscribed": self._client.resubscribed_count,
             "reconnected": self._client.replaced_count,
+            "redelivered": self._client.redelivered_count,
+            "reader": self._client.reader,
             "counts": dict(self._pipeline.ingest.counts),
         }
 
@@ -165,15 +178,19 @@ class Intake:
         if places is not None:
             pipeline.follow(places)
         self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
+        self._client.commit(self._hot_store.take_committed_tokens())
         if not pipeline.is_showing and self._has_caught_up():
             self._main_store.write(restore_live(pipeline, self._database))
             with reading(self._database.hot) as db:
                 replay_guard(db, pipeline.guard, now_us=now_us)
             pipeline.resume_showing()
+        dropped_backfill_count = pipeline.dropped_backfill_count
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
-        if not self._hot_store.offer(effects.to_store):
+        if not self._hot_store.offer(effects.to_store, tokens=effects.tokens):
             self._refused_group_count += 1
             pipeline.refused(effects, now_us=now_us)
+            self._client.owes_redelivery |= bool(effects.tokens)
+        self._client.owes_redelivery |= pipeline.dropped_backfill_count > dropped_backfill_count
         if effects.live_frame is not None:
             self._client.publish(self._live_topic, effects.live_frame)
         self._publish(effects.outgoing)
@@ -183,7 +200,15 @@ class Intake:
         self._main_store.write_found(effects.found)
         for change in self._main_store.take_changes():
             self._client.publish(*changed_message(change), qos=1)
-        self._client.tend(self._clock.monotonic_ns())
+        self._tend(self._clock.monotonic_ns())
+
+    def _tend(self, now_ns: int) -> None:
+        """Look after the connection; ask again for what was dropped, once there is room for it."""
+        self._client.tend(now_ns)
+        has_room = self._hot_store.is_storing and not self._hot_store.n_queued_rows
+        if self._client.owes_redelivery and has_room and now_ns - self._redelivered_ns > REDELIVERY_PERIOD_NS:
+            self._redelivered_ns = now_ns
+            self._client.redeliver()
 
     def _has_caught_up(self) -> bool:
         """Return whether devices have sent again what they made while nobody listened, or have had time enough."""

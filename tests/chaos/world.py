@@ -3,6 +3,7 @@
 For chaos, integration and browser tests. Everything that was started ends with the `with` block, by its own pid.
 """
 
+import getpass
 import json
 import os
 import signal
@@ -25,8 +26,10 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from devices.broker_client import BrokerClient
+from devices.mosquitto_files import LOOPBACK, SETTINGS_FILE, MosquittoPlan
 from devices.wire import HEADER_SIZE
 from telerehab.auth.key_ring import open_key_ring
+from telerehab.broker_files import MosquittoFiles
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import upgrade
@@ -91,6 +94,8 @@ class World:
         Where the movement sensors are worn.
     database_url : str
         Default: SQLite in the folder.
+    ingest_client_id : str
+        Under it Mosquitto keeps for ingest what it has not committed; default: nothing is kept.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class World:
         exercise: str = "knee_extension_seated",
         sites: Sequence[str] = ("thigh_right", "shank_right"),
         database_url: str = "",
+        ingest_client_id: str = "",
     ) -> None:
         self.folder = folder
         self.truth = folder / "truth"
@@ -110,10 +116,12 @@ class World:
             data_dir=folder / "data",
             database_url=database_url,
             mqtt_port=free_port(),
+            ingest_client_id=ingest_client_id,
             web_port=free_port(),
             media_control_port=0,
             dev=True,
         )
+        self.device_port = self.settings.mqtt_port  # with Mosquitto another one
         upgrade(self.settings)
         self.settings.secret_for("test")  # makes the key before several roles ask for it
         self.database: Database = open_database(self.settings)
@@ -150,21 +158,27 @@ class World:
         return process
 
     def start_mosquitto(self) -> subprocess.Popen[bytes]:
-        """Start Debian's broker: loopback, no accounts, nothing kept."""
+        """Start Debian's broker with the files that we render: loopback, nothing kept over its own restart."""
         program = find_program("mosquitto")
         assert program is not None
-        configuration = self.folder / "mosquitto.conf"
-        configuration.write_text(
-            f"listener {self.settings.mqtt_port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-            "max_inflight_messages 0\nmax_queued_messages 100000\nset_tcp_nodelay true\n"
+        if self.device_port == self.settings.mqtt_port:
+            self.device_port = free_port()
+        plan = MosquittoPlan(
+            folder=self.folder / "mosquitto",
+            device_port=self.device_port,
+            role_port=self.settings.mqtt_port,
+            tls=None,
+            device_address=LOOPBACK,
+            run_as=getpass.getuser(),
         )
-        process = self._start("mosquitto", [program, "-c", str(configuration)])
+        MosquittoFiles(self.settings, plan).write(self.database)
+        process = self._start("mosquitto", [program, "-c", str(plan.folder / SETTINGS_FILE)])
         wait_until(self._is_broker_listening, timeout_s=START_TIMEOUT_S)
         return process
 
     def start_simulator(self, *, seconds: float | None = None, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Start the simulated homes."""
-        arguments = [sys.executable, "-m", "firmware_sim", "--broker", f"127.0.0.1:{self.settings.mqtt_port}"]
+        arguments = [sys.executable, "-m", "firmware_sim", "--broker", f"127.0.0.1:{self.device_port}"]
         arguments += ["--homes", str(self.homes_file), "--truth", str(self.truth), "--seed", "5", *options]
         if seconds is not None:
             arguments += ["--seconds", str(seconds)]

@@ -1,10 +1,12 @@
 """An embedded broker on its own event loop and thread, as in the broker role, with accounts in memory."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from devices.broker_client import BrokerClient
 from devices.embedded_broker import EmbeddedBroker
@@ -40,13 +42,22 @@ def password_of(username: str) -> str:
 @contextmanager
 def embedded_broker(credentials: MemoryCredentials, *, port: int = 0) -> Iterator[int]:
     """Run a broker; yields its port."""
+    with serving_broker(credentials, port=port) as (broker, _):
+        yield broker.port
+
+
+@contextmanager
+def serving_broker(
+    credentials: MemoryCredentials, *, port: int = 0
+) -> Iterator[tuple[EmbeddedBroker, asyncio.AbstractEventLoop]]:
+    """Run a broker on a loop of its own; yields both."""
     loop = asyncio.new_event_loop()
     broker = EmbeddedBroker("127.0.0.1", port, credentials=credentials)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(broker.start(), loop).result(10)
-        yield broker.port
+        yield broker, loop
     finally:
         asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
@@ -62,6 +73,8 @@ def connected(
     client_id: str | None = None,
     protocol_version: int = 4,
     on_wake: Callable[[], None] | None = None,
+    tls: ssl.SSLContext | None = None,
+    reader: Literal["fast", "stock"] = "stock",
 ) -> Iterator[BrokerClient]:
     """Connect, and wait until subscribed."""
     is_role = ACCOUNTS[username] != "device"
@@ -75,6 +88,8 @@ def connected(
         has_echo=is_role,
         protocol_version=5 if protocol_version == 5 else 4,
         on_wake=on_wake,
+        tls=tls,
+        reader=reader,
     )
     client.start()
     try:
@@ -104,3 +119,10 @@ def receive(client: BrokerClient, count: int = 1, *, within_s: float = 5.0) -> l
 
     until(is_enough, within_s=within_s, tend=client)
     return taken
+
+
+def ask_and_wait(client: BrokerClient) -> None:
+    """Put a question to the broker, which answers in order."""
+    client._is_subscribed = False
+    client.resubscribe()
+    until(lambda: client.is_subscribed)

@@ -7,64 +7,20 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from devices.embedded_broker import EmbeddedBroker, is_allowed
+from devices.broker_access import is_allowed
+from devices.embedded_broker import EmbeddedBroker
 from devices.errors import BrokerUnavailableError
 from devices.wire import MAX_FRAME_BYTES
+from tests.devices.access_tables import READERS, WRITERS
 from tests.devices.broker_fixtures import (
     ACCOUNTS,
     MemoryCredentials,
     connected,
     password_of,
     receive,
+    serving_broker,
     until,
 )
-
-WRITERS = {
-    "rt/1/00/band-1/imu": {"band-1", "web"},
-    "rt/1/3f/band-1/heart": {"band-1", "web"},
-    "bf/1/00/band-1/imu": {"band-1", "web"},
-    "dev/1/band-1/meta": {"band-1", "web"},
-    "dev/1/band-1/state": {"band-1", "web"},
-    "dev/1/band-1/other": {"web"},
-    "clk/1/band-1": {"band-1", "ingest", "web"},
-    "ack/1/band-1": {"ingest"},
-    "cmd/1/band-1/resend": {"ingest", "web"},
-    "live/1/worker": {"ingest"},
-    "evt/1/session": {"media"},
-    "app/1/changed/patient": {"web", "media", "jobs"},
-    "app/1/changed/alert": {"ingest", "web", "media", "jobs"},
-    "app/1/changed/device_started": {"ingest", "web", "media", "jobs"},
-    "app/1/echo/mine": {"ingest", "web", "media", "jobs"},
-    "app/1/echo/another": set(),
-    "rt/1/00/band-1/imu/more": {"web"},
-    "rt/1/00/band-1": {"web"},
-    "elsewhere": set(),
-    "$SYS/broker": set(),
-}
-READERS = {
-    "rt/1/00/band-1/imu": {"ingest"},
-    "bf/1/00/band-1/imu": {"ingest"},
-    "dev/1/band-1/state": {"ingest", "web"},
-    "clk/1/band-1": {"band-1", "ingest", "web"},
-    "ack/1/band-1": {"band-1", "web"},
-    "cmd/1/band-1/resend": {"band-1", "web"},
-    "live/1/worker": {"web"},
-    "evt/1/session": {"web"},
-    "app/1/changed/patient": {"ingest", "web", "media", "jobs"},
-    "app/1/echo/mine": {"ingest", "web", "media", "jobs"},
-    "app/1/echo/another": set(),
-    "app/1/echo/+": set(),
-    "app/1/#": set(),
-    "cmd/1/band-1/#": {"band-1", "web"},
-    "cmd/1/+/resend": {"web"},
-    "ack/1/+": {"web"},
-    "clk/1/#": {"ingest", "web"},
-    "rt/1/#": {"ingest"},
-    "#": set(),
-    "+/#": set(),
-    "+/1/#": set(),
-    "$SYS/#": set(),
-}
 
 
 @pytest.mark.parametrize(("topic", "writers"), WRITERS.items())
@@ -170,6 +126,23 @@ def test_a_revoked_account_is_deaf_and_dumb_at_once_and_cannot_log_in_again(
             assert other.take() == []
         finally:
             credentials.revoked.clear()
+
+
+def test_an_account_that_is_void_loses_its_connection_and_the_others_keep_theirs() -> None:
+    credentials = MemoryCredentials()
+    with (
+        serving_broker(credentials) as (broker, loop),
+        connected(broker.port, "ingest", "rt/1/#", "dev/1/#") as ingest,
+        connected(broker.port, "band-1") as band,
+        connected(broker.port, "band-2") as other,
+    ):
+        credentials.revoked.add("band-2")
+        loop.call_soon_threadsafe(broker.disconnect, {"band-2"})
+        until(lambda: not other.is_connected)
+        until(lambda: other.last_refusal is not None)
+        assert band.is_connected
+        band.publish("rt/1/00/band-1/imu", b"good")
+        assert [raw.payload for raw in receive(ingest)] == [b"good"]
 
 
 def test_clients_that_come_and_go_cost_the_others_no_message(port: int) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import threading
 import time
@@ -335,6 +336,35 @@ def test_a_revoked_device_is_refused(settings: Settings, database: Database) -> 
     credentials.refresh()
     assert not credentials.may_log_in("imu-1", password)
     assert credentials.role_of("imu-1") is None
+
+
+def test_whose_login_no_longer_holds_is_told_once(settings: Settings, database: Database) -> None:
+    _with_device(database, "imu-1")
+    credentials = SqlCredentials(database.main, settings)
+    assert credentials.refresh() == frozenset(), "a device that is new has nothing to lose"
+    assert credentials.refresh() == frozenset()
+    with writing(database.main, owner="web") as db:
+        db.exec(select(Device)).one().credential_hash = hash_device_password("another")
+    assert credentials.refresh() == {"imu-1"}
+    assert credentials.refresh() == frozenset()
+    with writing(database.main, owner="web") as db:
+        db.exec(select(Device)).one().revoked_at = NOW
+    told: list[frozenset[str]] = []
+
+    async def keep_until_told() -> None:
+        heard = asyncio.Event()
+
+        def hear(names: frozenset[str]) -> None:
+            told.append(names)
+            heard.set()
+
+        keeping = asyncio.create_task(credentials.keep_fresh(0.01, when_void=hear))
+        await asyncio.wait_for(heard.wait(), timeout=30)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    asyncio.run(keep_until_told())
+    assert told == [frozenset({"imu-1"})]
 
 
 def test_a_device_named_like_a_role_does_not_become_one(settings: Settings, database: Database) -> None:

@@ -19,6 +19,7 @@ from devices.effects import (
     StepEffects,
     StoreBlock,
 )
+from devices.ports import Token
 from telerehab.db.engine import Database, reading
 from telerehab.intake.hot_reads import (
     StoredClockFit,
@@ -133,6 +134,30 @@ def test_a_full_queue_takes_nothing_and_the_screens_learn_it(hot: Engine) -> Non
     assert not store.offer(StepEffects(blocks=[block(2), block(3)]))
     assert store.offer(StepEffects(blocks=[block(2)]))
     assert not store.is_storing
+
+
+def test_tokens_come_back_in_order_and_only_when_all_before_them_is_committed(sqlite_hot: Engine) -> None:
+    store = HotStore(sqlite_hot, group_wait_s=0.01, retry_delay_s=0.02)
+    store.start()
+    disk = Disk(sqlite_hot)
+    disk.fill_up(sqlite_hot)
+    blocks = [block(sequence, payload=bytes(4_000)) for sequence in range(50)]
+    assert store.offer(StepEffects(blocks=blocks), tokens=[Token(0, 7), Token(0, 3)])
+    wait_until(lambda: store.refused_commit_count >= 1)
+    assert store.offer(StepEffects(), tokens=[Token(0, 5)]), "duplicates: nothing is kept of them"
+    refused_count = store.refused_commit_count
+    wait_until(lambda: store.refused_commit_count >= refused_count + 2)
+    assert store.take_committed_tokens() == [], "what the duplicates double is not committed yet"
+    disk.make_room()
+    wait_until(lambda: store.n_queued_rows == 0)
+    assert store.take_committed_tokens() == [Token(0, 7), Token(0, 3), Token(0, 5)]
+    assert store.take_committed_tokens() == []
+    assert store.close(timeout_s=5)
+
+
+def test_groups_of_tokens_alone_do_not_fill_the_memory_of_a_store_that_stands_still(hot: Engine) -> None:
+    store = HotStore(hot, queue_max_rows=3)
+    assert [store.offer(StepEffects(), tokens=[Token(0, number)]) for number in range(1, 5)] == [True] * 3 + [False]
 
 
 def test_closing_commits_what_is_queued(hot: Engine) -> None:

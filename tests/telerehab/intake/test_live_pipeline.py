@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.results import Phase, Reason
-from devices.ports import Raw
+from devices.ports import Raw, Token
 from telerehab import live_frame, live_pipeline
 from telerehab.live_pipeline import LivePipeline
 from tests.telerehab.intake.bodies import (
@@ -252,6 +252,21 @@ def test_backfill_gets_a_bounded_share_of_a_step_and_live_data_goes_first() -> N
     assert not house.pipeline.dropped_backfill_count
     house.run(0.1)
     assert len(house.stored) >= before_count + 2_500
+
+
+def test_a_message_may_be_forgotten_by_the_broker_when_its_own_step_is_committed_and_no_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_pipeline, "BACKFILL_PER_STEP", 1)
+    pipeline = LivePipeline()
+    raws = [
+        Raw("bf/1/00/band/imu", b"", 1, Token(0, 1)),
+        Raw("bf/1/00/band/imu", b"", 1, Token(0, 2)),
+        Raw("rt/1/00/band/imu", b"", 1, Token(0, 3)),
+        Raw("rt/1/00/band/imu", b"", 1),
+    ]
+    steps = [pipeline.step(arrived, now_us=START_US, is_storing=True).tokens for arrived in (raws, [], [])]
+    assert steps == [[Token(0, 3), Token(0, 1)], [Token(0, 2)], []], "whatever is wrong with them"
 
 
 def test_backfill_that_waits_is_bounded_and_what_is_dropped_is_not_acknowledged(

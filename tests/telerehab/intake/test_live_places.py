@@ -88,6 +88,18 @@ def clinic(database: Database, key_ring: KeyRing) -> Clinic:
     return Clinic(database, key_ring)
 
 
+def test_a_device_in_a_kit_sends_on_its_shard_and_another_anywhere(clinic: Clinic, database: Database) -> None:
+    clinic.lend("a", "thigh_right")
+    with writing(database.main, owner="web") as db:
+        kit = provisioning.create_kit(db, organisation_id=clinic.organisation_id, name="kit", shard=26)
+        for name in ("b", "gone"):
+            provisioning.create_device(
+                db, organisation_id=clinic.organisation_id, name=name, kind="imu6", kit_id=kit.id
+            )
+    clinic.revoke("gone")
+    assert clinic.read().shards == {"b": "1a"}
+
+
 def test_a_knee_is_shown_by_thigh_and_shank_of_its_side_and_the_heart_by_the_strap(clinic: Clinic) -> None:
     for name, site in (("a", "thigh_right"), ("b", "shank_right"), ("c", "thigh_left"), ("d", "shank_left")):
         clinic.lend(name, site)

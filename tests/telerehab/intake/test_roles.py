@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from devices.ports import Raw, Token
+from telerehab.clock import SystemClock
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import upgrade
 from telerehab.db.tables import Worker
@@ -34,6 +36,37 @@ def settings(tmp_path: Path) -> Settings:
 def _signals_and_logging_stay_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telerehab.roles.process.signal.signal", lambda *_: None)
     monkeypatch.setattr("telerehab.roles.process.logging.basicConfig", lambda **_: None)
+
+
+def test_what_the_store_had_no_room_for_is_asked_of_the_broker_again_when_there_is_room(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database(settings)
+    intake = ingest.Intake(settings.model_copy(update={"ingest_client_id": "a"}), database, clock=SystemClock())
+    asked: list[bool] = []
+    monkeypatch.setattr(intake._client, "redeliver", lambda: asked.append(True))
+    monkeypatch.setattr(intake._hot_store, "_queue_max_rows", 0)
+    intake._client._inbox.append(Raw("rt/1/00/band/imu", b"", 1, Token(0, 1)))
+    for _ in range(2):
+        intake._step()
+    assert intake._client.owes_redelivery
+    assert asked == [], "it would only come to be refused again"
+    monkeypatch.setattr(intake._hot_store, "_queue_max_rows", 100)
+    for _ in range(2):
+        intake._step()
+    assert asked == [True], "and not with every step"
+    database.close()
+
+
+def test_ingest_asks_the_broker_to_keep_only_where_it_has_a_name_of_its_own(settings: Settings) -> None:
+    database = open_database(settings)
+    named = ingest.Intake(settings.model_copy(update={"ingest_client_id": "a"}), database, clock=SystemClock())
+    nameless = ingest.Intake(settings, database, clock=SystemClock())
+    assert named._client.client_id == "a"
+    assert (named._client._kept_subscriptions, nameless._client._kept_subscriptions) == (("rt/1/#", "bf/1/#"), ())
+    assert set(named._client._subscriptions) | {"rt/1/#", "bf/1/#"} == set(nameless._client._subscriptions)
+    assert {named._client.reader, nameless._client.reader} == {"fast"}
+    database.close()
 
 
 Start = Callable[[str, Settings], subprocess.Popen[str]]
