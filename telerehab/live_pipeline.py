@@ -157,7 +157,7 @@ class LivePipeline:
         worn = {device for training in self.slots.trainings for device in training.devices}
         return bool(self._backfill) or self.ingest.has_holes(worn)
 
-    def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
+    def committed(self, keys: Iterable[BlockKey | SequenceRun], *, now_us: int) -> list[Outgoing]:
         """Note what the store has committed; return the acknowledgements that are due at once."""
         return self.ingest.committed(keys, now_us=now_us)
 
@@ -166,11 +166,19 @@ class LivePipeline:
         self._unkept = replace(effects.to_store, blocks=(), quarantined=())
         keys = [block.key for block in effects.to_store.blocks]
         keys += [refused.key for refused in effects.to_store.quarantined if refused.key is not None]
-        self.ingest.failed(keys, now_us=now_us)
+        rows = (*effects.to_store.gaps_closed, *effects.to_store.gaps_opened)
+        self.ingest.failed(keys, rows=rows, now_us=now_us)
 
-    def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun], now_us: int) -> None:
+    def restore(
+        self,
+        stored: Iterable[SequenceRun],
+        *,
+        lost: Iterable[SequenceRun],
+        missing: Iterable[SequenceRun] = (),
+        now_us: int,
+    ) -> None:
         """Take the order of all streams up from the store; once, before the first step."""
-        self.ingest.restore(stored, lost=lost, now_us=now_us)
+        self.ingest.restore(stored, lost=lost, missing=missing, now_us=now_us)
 
     def _share_out(self, raws: Sequence[Raw]) -> Sequence[Raw]:
         """Return what this step takes: all that is live, and of what devices had to keep a bounded share."""

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import SQLModel
 
-from devices.effects import BlockKey, StepEffects
+from devices.effects import BlockKey, SequenceRun, StepEffects
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
 from telerehab.intake.hot_reads import table_of
@@ -31,6 +31,8 @@ GROUP_WAIT_S: Final = 0.075
 GROUP_MAX_ROWS: Final = 5_000
 QUEUE_MAX_ROWS: Final = 20_000
 RETRY_DELAY_S: Final = 0.5
+_FIRST_OF: Final = MappingProxyType({"blocks": "sequence", "gaps": "start_sequence"})
+"""Column of the first sequence that a row speaks of, by the name of its statement."""
 
 Rows = list[dict[str, Any]]
 
@@ -64,7 +66,7 @@ class HotStore:
         self._changed = threading.Condition()
         self._queue: deque[StepEffects] = deque()
         self._n_queued_rows = 0  # including the rows that the thread is committing
-        self._committed: list[BlockKey] = []
+        self._committed: list[BlockKey | SequenceRun] = []
         self._is_closing = False
         self._is_given_up = False
         self._is_storing = True
@@ -108,8 +110,8 @@ class HotStore:
             self._changed.notify_all()
         return True
 
-    def take_committed(self) -> list[BlockKey]:
-        """Return the keys of what has been committed since the last call: to hand to `Ingest.committed`."""
+    def take_committed(self) -> list[BlockKey | SequenceRun]:
+        """Return what was committed since the last call, to hand to `Ingest.committed`: blocks, and what is lost."""
         with self._changed:
             committed, self._committed = self._committed, []
         return committed
@@ -133,7 +135,7 @@ class HotStore:
             with self._changed:
                 if committed is not None:
                     self._committed += committed
-                    self.committed_block_count += len(committed)
+                    self.committed_block_count += sum(isinstance(key, BlockKey) for key in committed)
                     self._n_queued_rows -= sum(map(count_rows, groups))
                 else:
                     self._queue.extendleft(reversed(groups))
@@ -153,7 +155,7 @@ class HotStore:
                 n_rows += count_rows(groups[-1])
         return groups
 
-    def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
+    def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey | SequenceRun] | None:
         """Write the groups in one transaction; return what may be acknowledged, None when the database refused."""
         try:
             with writing(self._engine, owner=OWNER) as db:
@@ -167,11 +169,11 @@ class HotStore:
             self.refused_commit_count += 1
             log.warning("a row cannot be stored, rows are tried one by one: %s", type(error).__name__)
             return self._commit_one_by_one(groups)
-        return [key for effects in groups for key in _keys(effects)]
+        return [key for effects in groups for key in keys_of(effects)]
 
-    def _commit_one_by_one(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
+    def _commit_one_by_one(self, groups: Sequence[StepEffects]) -> list[BlockKey | SequenceRun] | None:
         """Write row after row and leave out what no database takes, so that one bad row does not stop the rest."""
-        left_out: set[BlockKey] = set()
+        left_out: set[tuple[str, int, str, int]] = set()
         for name, rows in _rows(groups):
             for row in rows:
                 try:
@@ -182,9 +184,9 @@ class HotStore:
                 except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
                     self.poisonous_row_count += 1
                     log.warning("a row of %s was left out: %s", name, type(error).__name__)
-                    if name == "blocks":
-                        left_out.add(BlockKey(row["device"], row["boot"], row["stream"], row["sequence"]))
-        return [key for effects in groups for key in _keys(effects) if key not in left_out]
+                    if name in _FIRST_OF:
+                        left_out.add((row["device"], row["boot"], row["stream"], row[_FIRST_OF[name]]))
+        return [key for effects in groups for key in keys_of(effects) if key[:4] not in left_out]
 
 
 def count_rows(effects: StepEffects) -> int:
@@ -200,13 +202,19 @@ def count_rows(effects: StepEffects) -> int:
     )
 
 
-def _keys(effects: StepEffects) -> Iterator[BlockKey]:
-    """Yield what may be acknowledged once the rows are committed: refused messages too, they are kept raw."""
+def keys_of(effects: StepEffects) -> Iterator[BlockKey | SequenceRun]:
+    """Yield what may be acknowledged once the rows are committed.
+
+    Refused messages too, they are kept raw; and what a row says is lost: no device forgets before the row is there.
+    """
     for block in effects.blocks:
         yield block.key
     for refused in effects.quarantined:
         if refused.key is not None:
             yield refused.key
+    for gap in effects.gaps_closed:
+        if (given_up := gap.given_up) is not None:
+            yield given_up
 
 
 def _rows(groups: Sequence[StepEffects]) -> Iterator[tuple[str, Rows]]:

@@ -26,6 +26,7 @@ from telerehab.intake.hot_reads import (
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
+    read_open_gaps,
     read_sequence_runs,
 )
 from telerehab.intake.hot_store import HotStore
@@ -182,8 +183,11 @@ def test_a_hole_is_as_it_was_said_last_and_only_lost_ones_are_passed(hot: Engine
     wait_until(lambda: store.n_queued_rows == 0)
     with reading(hot) as db:
         assert read_lost_gaps(db) == [SequenceRun("thigh-1", 1, "imu", 5, 9)]
+        assert read_open_gaps(db) == [SequenceRun("thigh-1", 1, "imu", 20, 22)]
         stored = db.connection().execute(text("SELECT start_sequence, stop_sequence FROM gap ORDER BY 1")).all()
     assert [tuple(row) for row in stored] == [(3, 5), (5, 9), (20, 22)]
+    assert store.take_committed() == [SequenceRun("thigh-1", 1, "imu", 5, 9)]
+    assert store.committed_block_count == 0
 
 
 def fitted(boot: int, from_us: int, *, b: float) -> ClockFitted:
