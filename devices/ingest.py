@@ -169,8 +169,7 @@ class Ingest:
             for device, boot, stream, start, stop in runs:
                 ranges.setdefault(StreamKey(device, boot, stream), ([], [], []))[which].append((start, stop))
         for key, (has, has_not, misses) in ranges.items():
-            row_starts = [start for start, _ in misses]
-            sequence = StreamSequence(has, has_not, row_starts=row_starts, now_us=now_us)
+            sequence = StreamSequence(has, has_not, missing=misses, now_us=now_us)
             is_followed = self._follow(key, sequence, now_us) != _UNKNOWN
             self._reopened += [_gap_row(key, hole) for hole in sequence.holes]
             if sequence.holes and is_followed:

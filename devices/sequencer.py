@@ -128,8 +128,8 @@ class StreamSequence:
         Ranges that the store has.
     lost
         Holes that were closed without data.
-    row_starts
-        Where rows of open holes begin: holes begin there again, so that they replace these rows.
+    missing
+        Holes whose rows are open: they are taken up as far as they are not stored, and begin where the rows do.
     now_us
         When holes between these were seen. [µs]
     """
@@ -141,7 +141,7 @@ class StreamSequence:
         stored: Iterable[tuple[int, int]] = (),
         lost: Iterable[tuple[int, int]] = (),
         *,
-        row_starts: Iterable[int] = (),
+        missing: Iterable[tuple[int, int]] = (),
         now_us: int = 0,
     ) -> None:
         self._committed = RangeSet(stored)
@@ -155,13 +155,14 @@ class StreamSequence:
         for hole in self._lost:
             self._committed.add(hole.start, hole.stop)
         self.top = 0
-        splits = sorted(row_starts)
-        for start, stop in self._committed:
+        rows = sorted(missing)
+        end = max((stop for _, stop in rows), default=0)
+        for start, stop in (*self._committed, (end, end)):
             if start > self.top:
-                inside = splits[bisect_right(splits, self.top) : bisect_left(splits, start)]
+                inside = [row_start for row_start, _ in rows if self.top < row_start < start]
                 bounds = [self.top, *inside, start]
                 self._holes += [Hole(start=left, stop=right, seen_at_us=now_us) for left, right in pairwise(bounds)]
-            self.top = stop
+            self.top = max(self.top, stop)
 
     @property
     def watermark(self) -> int:

@@ -236,9 +236,11 @@ def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
     if earlier is _NOTHING:
         return now
     gaps = {gap[:4]: gap for gap in (*earlier.gaps_closed, *earlier.gaps_opened, *now.gaps_closed)}
+    given_up = [gap for gap in gaps.values() if gap.given_up]  # no watermark passes these before they are stored
+    others = [gap for gap in gaps.values() if not gap.given_up]
     return replace(
         now,
-        gaps_closed=list(gaps.values())[-UNKEPT_MAX_GAPS:],
+        gaps_closed=[*given_up, *others[-UNKEPT_MAX_GAPS:]],
         device_meta=list({said.device: said for said in (*earlier.device_meta, *now.device_meta)}.values()),
         device_state=list({said.device: said for said in (*earlier.device_state, *now.device_state)}.values()),
         clock_fits=list({(fit.device, fit.boot): fit for fit in (*earlier.clock_fits, *now.clock_fits)}.values()),

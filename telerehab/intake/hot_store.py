@@ -97,13 +97,15 @@ class HotStore:
     def offer(self, effects: StepEffects) -> bool:
         """Queue what a step wants kept; False, and nothing is queued, when the queue is full.
 
+        An empty queue takes a step of any size: otherwise one that is too large would be refused for ever.
         What is not queued is never acknowledged, so devices keep it and send it again.
         """
         n_rows = count_rows(effects)
         if not n_rows:
             return True
         with self._changed:
-            if self._is_closing or self._n_queued_rows + n_rows > self._queue_max_rows:
+            is_full = self._n_queued_rows > 0 and self._n_queued_rows + n_rows > self._queue_max_rows
+            if self._is_closing or is_full:
                 return False
             self._queue.append(replace(effects, live=(), outgoing=()))
             self._n_queued_rows += n_rows

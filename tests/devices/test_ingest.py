@@ -202,11 +202,12 @@ def test_a_row_that_says_filled_is_replaced_when_the_store_refuses_the_block() -
     assert [row[3:5] for row in ingest.step([], NOW).gaps_opened] == [(4, 5)]
 
 
-def test_after_a_restart_every_open_row_has_its_hole() -> None:
+def test_after_a_restart_every_open_row_has_its_hole_also_above_what_is_stored() -> None:
     ingest = make()
-    missing = [SequenceRun("band-1", 1, "imu", 0, 4), SequenceRun("band-1", 1, "imu", 4, 5)]
+    missing = [SequenceRun("band-1", 1, "imu", start, stop) for start, stop in ((0, 4), (4, 5), (9, 11))]
     ingest.restore([SequenceRun("band-1", 1, "imu", 5, 9)], missing=missing, now_us=NOW)
-    assert [row[3:5] for row in ingest.step([], NOW).gaps_opened] == [(0, 4), (4, 5)]
+    assert [row[3:5] for row in ingest.step([], NOW).gaps_opened] == [(0, 4), (4, 5), (9, 11)]
+    assert [(*row[3:5], row.cause) for row in step(ingest, 9, 10, 11).gaps_closed] == [(9, 11, "filled")]
 
 
 def test_what_was_given_up_is_stored_all_the_same_when_it_comes() -> None:

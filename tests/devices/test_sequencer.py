@@ -70,7 +70,7 @@ class SequenceMachine(RuleBasedStateMachine):
             self.take_rows(self.fast.lose(*lost, cause, now_us=self.now_us))
             self.slow.lose(*lost)
 
-    @rule(row=RANGES)
+    @rule(row=st.one_of(RANGES, st.just((0, 100))))
     def commit_lost(self, row: tuple[int, int]) -> None:
         self.fast.commit_lost(*row)
         self.slow.commit_lost(*row)
@@ -97,9 +97,9 @@ class SequenceMachine(RuleBasedStateMachine):
     def a_restart_from_the_store_finds_the_same(self) -> None:
         stored = [(number, number + 1) for number in sorted(self.slow.committed)]
         lost = [(number, number + 1) for number in sorted(self.slow.lost & self.slow.ever_lost)]
-        row_starts = [row.start for row in self.rows.values() if row.closed_at_us is None]
-        again = StreamSequence(stored, lost, row_starts=row_starts)
-        assert {start for start in row_starts if again.is_missing(start)} <= {hole.start for hole in again.holes}
+        missing = [(row.start, row.stop) for row in self.rows.values() if row.closed_at_us is None]
+        again = StreamSequence(stored, lost, missing=missing)
+        assert {start for start, _ in missing} <= {hole.start for hole in again.holes}
         assert again.watermark <= self.slow.watermark()
         assert again.watermark == self.slow.watermark() or self.slow.in_flight & self.slow.ever_lost
         assert expand((hole.start, hole.stop) for hole in again.holes) == {
@@ -221,8 +221,39 @@ def test_a_block_that_came_before_the_row_that_gives_it_up_was_committed_is_wait
 
 
 def test_a_hole_of_which_a_row_speaks_begins_where_the_row_does() -> None:
-    sequence = StreamSequence([(9, 10)], row_starts=[4])
-    assert [(hole.start, hole.stop) for hole in sequence.holes] == [(0, 4), (4, 9)]
+    sequence = StreamSequence([(9, 10)], missing=[(4, 9), (10, 12)])
+    assert [(hole.start, hole.stop) for hole in sequence.holes] == [(0, 4), (4, 9), (10, 12)]
+    assert sequence.top == 12
     assert sequence.receive(4, 9, now_us=1) is not None
     assert [(hole.start, hole.stop) for hole in sequence.fail(4, 5, now_us=2, has_row=True).opened] == [(4, 5)]
     assert [(hole.start, hole.stop) for hole in sequence.fail(5, 6, now_us=2).opened] == [(4, 6)]
+
+
+def test_what_the_watermark_has_passed_is_lost_again_when_the_store_refuses_it_and_had_when_it_takes_it() -> None:
+    sequence = StreamSequence([(5, 6)])
+    sequence.lose(0, 5, GapCause.DEVICE_OVERFLOW, now_us=1)
+    sequence.commit_lost(0, 5)
+    assert sequence.receive(2, 3, now_us=2) is not None
+    refused = sequence.fail(2, 3, now_us=3)
+    assert [(hole.start, hole.stop, hole.cause) for hole in refused.closed] == [(2, 3, GapCause.DEVICE_OVERFLOW)]
+    assert (sequence.has(2), sequence.watermark) == (False, 6)
+    assert sequence.receive(2, 3, now_us=4) is not None
+    sequence.commit(2, 3)
+    assert sequence.fail(2, 3, now_us=5) == Change()
+    assert (sequence.has(2), sequence.watermark) == (True, 6)
+
+
+def test_only_what_was_in_flight_fails() -> None:
+    sequence = StreamSequence([(0, 2)])
+    assert sequence.receive(8, 9, now_us=1) is not None
+    sequence.lose(2, 4, GapCause.DEVICE_OVERFLOW, now_us=2)
+    assert sequence.receive(5, 6, now_us=3) is not None
+    assert [(hole.start, hole.stop) for hole in sequence.fail(0, 9, now_us=4).opened] == [(4, 6), (6, 9)]
+    assert sequence.has(0)
+    assert not sequence.has(2)
+
+
+def test_an_empty_range_adds_nothing() -> None:
+    numbers = RangeSet([(0, 3)])
+    numbers.add(5, 5)
+    assert list(numbers) == [(0, 3)]

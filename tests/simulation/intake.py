@@ -89,7 +89,7 @@ class Intake:
         n_rows = count_rows(effects)
         if not n_rows:
             return True
-        if self.n_queued_rows + n_rows > QUEUE_MAX_ROWS:
+        if self._queue and self.n_queued_rows + n_rows > QUEUE_MAX_ROWS:
             return False
         self._queue.append(effects)
         if not self._is_committing:
