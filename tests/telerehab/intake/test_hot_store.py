@@ -136,6 +136,12 @@ def test_a_full_queue_takes_nothing_and_the_screens_learn_it(hot: Engine) -> Non
     assert not store.is_storing
 
 
+def test_an_empty_queue_takes_a_step_that_is_larger_than_it(hot: Engine) -> None:
+    store = HotStore(hot, queue_max_rows=3)
+    assert store.offer(StepEffects(blocks=[block(number) for number in range(5)]))
+    assert not store.offer(StepEffects(blocks=[block(5)]))
+
+
 def test_closing_commits_what_is_queued(hot: Engine) -> None:
     store = HotStore(hot, group_wait_s=60)
     store.start()
