@@ -8,6 +8,7 @@ import numpy as np
 
 from devices.clock_sync import ClockFit
 from devices.reports import StreamMeta
+from devices.sequencer import GapCause
 from devices.wire import Schema
 
 
@@ -68,6 +69,12 @@ class GapRow(NamedTuple):
     seen_at_us: int
     cause: str
     closed_at_us: int | None
+
+    @property
+    def given_up(self) -> SequenceRun | None:
+        """Return what will never come, to hand to `Ingest.committed` once the row is; None for other holes."""
+        is_lost = self.closed_at_us is not None and self.cause != GapCause.FILLED
+        return SequenceRun(*self[:5]) if is_lost else None
 
 
 class Outgoing(NamedTuple):
@@ -143,7 +150,7 @@ class ClockFitted:
 class StepEffects:
     """All that follows from one step.
 
-    Store `blocks`, `quarantined`, gaps (`gaps_closed` before `gaps_opened`), `device_meta`, `device_state` and
+    Store `blocks`, `quarantined`, gaps (no two of one step have the same start), `device_meta`, `device_state` and
     `clock_fits` together. `live_restarts` are streams whose clock jumped: begin their ring slot anew before writing
     `live`.
     """

@@ -85,8 +85,8 @@ class _Gathered:
     live: list[LiveBatch] = field(default_factory=list)
     live_restarts: list[int] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    gaps_opened: list[GapRow] = field(default_factory=list)
-    gaps_closed: list[GapRow] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
+    """As they happened: a later row replaces an earlier one with the same start."""
     device_meta: list[DeviceMeta] = field(default_factory=list)
     device_state: list[DeviceState] = field(default_factory=list)
     clock_fits: list[ClockFitted] = field(default_factory=list)
@@ -156,7 +156,14 @@ class Ingest:
                 del self._frame_routes[topic]
                 self._topics_of[route.device.name] -= 1
 
-    def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun] = (), now_us: int) -> None:
+    def restore(
+        self,
+        stored: Iterable[SequenceRun],
+        *,
+        lost: Iterable[SequenceRun] = (),
+        missing: Iterable[SequenceRun] = (),
+        now_us: int,
+    ) -> None:
         """Take up from the store; call once, before the first step.
 
         Parameters
@@ -165,15 +172,17 @@ class Ingest:
             Every run of blocks that the store has, also of devices that may no longer send. Any tuples of that shape.
         lost
             Holes that were closed without data.
+        missing
+            Holes whose rows are open.
         now_us
             Server's UTC. [µs]
         """
-        ranges: dict[StreamKey, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
-        for which, runs in enumerate((stored, lost)):
+        ranges: dict[StreamKey, tuple[list[tuple[int, int]], ...]] = {}
+        for which, runs in enumerate((stored, lost, missing)):
             for device, boot, stream, start, stop in runs:
-                ranges.setdefault(StreamKey(device, boot, stream), ([], []))[which].append((start, stop))
-        for key, (has, has_not) in ranges.items():
-            sequence = StreamSequence(has, has_not, now_us=now_us)
+                ranges.setdefault(StreamKey(device, boot, stream), ([], [], []))[which].append((start, stop))
+        for key, (has, has_not, misses) in ranges.items():
+            sequence = StreamSequence(has, has_not, missing=misses, now_us=now_us)
             is_followed = self._follow(key, sequence, now_us) != _UNKNOWN
             self._reopened += [_gap_row(key, hole) for hole in sequence.holes]
             if sequence.holes and is_followed:
@@ -197,7 +206,7 @@ class Ingest:
         now_us
             Server's UTC, never before that of the last step. [µs]
         """
-        gathered = _Gathered(gaps_opened=self._reopened)
+        gathered = _Gathered(gaps=self._reopened)
         self._reopened = []
         routes: list[Any] = list(map(self._frame_routes.get, map(_TOPIC, raws)))
         if None in routes:
@@ -207,39 +216,51 @@ class Ingest:
         if now_us - self._round_us >= ROUND_US or now_us < self._round_us:
             self._round_us = now_us
             self._make_round(gathered, now_us)
+        gaps = {gap[:4]: gap for gap in gathered.gaps}.values()
         return StepEffects(
             blocks=gathered.blocks,
             live=gathered.live,
             live_restarts=gathered.live_restarts,
             quarantined=gathered.quarantined,
-            gaps_opened=gathered.gaps_opened,
-            gaps_closed=gathered.gaps_closed,
+            gaps_opened=[gap for gap in gaps if gap.closed_at_us is None],
+            gaps_closed=[gap for gap in gaps if gap.closed_at_us is not None],
             device_meta=gathered.device_meta,
             device_state=gathered.device_state,
             clock_fits=gathered.clock_fits,
             outgoing=gathered.outgoing,
         )
 
-    def committed(self, keys: Iterable[BlockKey | tuple[str, int, str, int]], *, now_us: int) -> list[Outgoing]:
+    def committed(self, keys: Iterable[BlockKey | SequenceRun], *, now_us: int) -> list[Outgoing]:
         """Note what the store has committed; return the acknowledgements that are due now. The others come with a step.
 
-        Keys are those of `StepEffects.blocks`, and those of `StepEffects.quarantined` that have one.
+        Keys are those of `StepEffects.blocks`, and those of `StepEffects.quarantined` that have one. Runs are the rows
+        of `StepEffects.gaps_closed` that give blocks up (`GapRow.given_up`).
         """
-        for device, boot, stream, sequence in keys:
+        for committed in keys:
+            device, boot, stream, start = committed[:4]
             key = StreamKey(device, boot, stream)
             record = self._devices.get(device)
             if record is not None and key in record.streams:
-                record.streams[key].commit(sequence, sequence + 1)
+                if isinstance(committed, SequenceRun):
+                    record.streams[key].commit_lost(start, committed.stop_sequence)
+                else:
+                    record.streams[key].commit(start, start + 1)
                 self._owe(record, key)
         return self._acks(now_us)
 
-    def failed(self, keys: Iterable[BlockKey | tuple[str, int, str, int]], *, now_us: int) -> None:
-        """Note blocks that the shell could not keep: they are missing again, and are taken when they come again."""
+    def failed(self, keys: Iterable[BlockKey], *, rows: Iterable[GapRow] = (), now_us: int) -> None:
+        """Note blocks that the shell could not keep: they are missing again, and are taken when they come again.
+
+        `rows` are the gaps of the same step; the next step replaces those that are no longer true.
+        """
+        starts = {row[:4] for row in rows}
         for device, boot, stream, sequence in keys:
             key = StreamKey(device, boot, stream)
             record = self._devices.get(device)
             if record is not None and key in record.streams:
-                change = self._current(key).fail(sequence, sequence + 1, now_us=now_us)
+                change = self._current(key).fail(
+                    sequence, sequence + 1, now_us=now_us, has_row=(device, boot, stream, sequence) in starts
+                )
                 self._reopened += [_gap_row(key, hole) for hole in (*change.opened, *change.closed)]
                 self._see_holes(record, key, now_us, has_progress=False)
                 self.counts["failed"] += 1
@@ -466,8 +487,7 @@ class Ingest:
 
     def _note(self, key: StreamKey, device: DeviceRecord, change: Change, gathered: _Gathered, now_us: int) -> None:
         """Hand on what happened to the holes of a stream."""
-        gathered.gaps_opened += [_gap_row(key, hole) for hole in change.opened]
-        gathered.gaps_closed += [_gap_row(key, hole) for hole in change.closed]
+        gathered.gaps += [_gap_row(key, hole) for hole in (*change.closed, *change.opened)]
         if change.opened or change.closed:
             self._see_holes(device, key, now_us, has_progress=bool(change.closed))
 
@@ -600,7 +620,7 @@ class Ingest:
         device.quarantine_bytes += len(raw.payload)
         self._note(key, device, change, gathered, now_us)
         hole = Hole(start=number, stop=number + 1, seen_at_us=now_us, cause=GapCause.UNREADABLE, closed_at_us=now_us)
-        gathered.gaps_closed.append(_gap_row(key, hole))
+        gathered.gaps.append(_gap_row(key, hole))
         gathered.quarantined.append(
             Quarantined(
                 device=device.name,
@@ -624,7 +644,6 @@ class Ingest:
             del self._corrupt[block]
             change = sequence.lose(number, number + 1, GapCause.CORRUPT, now_us=now_us)
             self._note(key, device, change, gathered, now_us)
-            self._owe(device, key)
         elif len(self._corrupt) > MAX_CORRUPT_REMEMBERED:
             del self._corrupt[next(iter(self._corrupt))]
 
@@ -712,7 +731,6 @@ class Ingest:
                 change = sequence.lose(0, stop, GapCause.DEVICE_OVERFLOW, now_us=now_us)
                 self._keep(key, sequence)
                 self._note(key, device, change, gathered, now_us)
-                self._owe(device, key)
 
     def _take_clock(self, raw: Raw, device: DeviceRecord, gathered: _Gathered, now_us: int) -> None:
         if len(raw.payload) == CLOCK_PROBE_DTYPE.itemsize and raw.payload[0] == CLOCK_PROBE:

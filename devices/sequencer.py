@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 MAX_HOLES: Final = 1024
@@ -117,7 +118,9 @@ class RangeSet:
 class StreamSequence:
     """What is known of one (device, boot, stream).
 
-    Received means in flight to the store, committed or lost; below `top` everything is received or in a hole.
+    Received means in flight to the store, committed or lost; below `top` everything is received or in a hole. What was
+    given up counts for the watermark once its row is committed (`commit_lost`), not before: else a crash between the
+    two would leave a device without the block and the store without the reason.
 
     Parameters
     ----------
@@ -125,6 +128,8 @@ class StreamSequence:
         Ranges that the store has.
     lost
         Holes that were closed without data.
+    missing
+        Holes whose rows are open: they are taken up as far as they are not stored, and begin where the rows do.
     now_us
         When holes between these were seen. [µs]
     """
@@ -132,7 +137,12 @@ class StreamSequence:
     __slots__ = ("_committed", "_found_again", "_holes", "_lost", "top")
 
     def __init__(
-        self, stored: Iterable[tuple[int, int]] = (), lost: Iterable[tuple[int, int]] = (), *, now_us: int = 0
+        self,
+        stored: Iterable[tuple[int, int]] = (),
+        lost: Iterable[tuple[int, int]] = (),
+        *,
+        missing: Iterable[tuple[int, int]] = (),
+        now_us: int = 0,
     ) -> None:
         self._committed = RangeSet(stored)
         self._found_again = RangeSet()
@@ -145,10 +155,14 @@ class StreamSequence:
         for hole in self._lost:
             self._committed.add(hole.start, hole.stop)
         self.top = 0
-        for start, stop in self._committed:
+        rows = sorted(missing)
+        end = max((stop for _, stop in rows), default=0)
+        for start, stop in (*self._committed, (end, end)):
             if start > self.top:
-                self._holes.append(Hole(start=self.top, stop=start, seen_at_us=now_us))
-            self.top = stop
+                inside = [row_start for row_start, _ in rows if self.top < row_start < start]
+                bounds = [self.top, *inside, start]
+                self._holes += [Hole(start=left, stop=right, seen_at_us=now_us) for left, right in pairwise(bounds)]
+            self.top = max(self.top, stop)
 
     @property
     def watermark(self) -> int:
@@ -206,15 +220,27 @@ class StreamSequence:
         if len(self._found_again):
             self._found_again.discard(start, stop)
 
-    def fail(self, start: int, stop: int, *, now_us: int) -> Change:
-        """Note that `[start, stop)` will not be stored after all: it is missing again, or lost if it had been."""
+    def commit_lost(self, start: int, stop: int) -> None:
+        """Note that the store has committed the row that gives `[start, stop)` up; what came since is none of it."""
+        first, last = bisect_right(self._lost, start, key=_stop_of), bisect_left(self._lost, stop, key=_start_of)
+        for hole in self._lost[first:last]:
+            self._committed.add(max(start, hole.start), min(stop, hole.stop))
+
+    def fail(self, start: int, stop: int, *, now_us: int, has_row: bool = False) -> Change:
+        """Note that `[start, stop)` will not be stored after all: it is missing again, or lost if it had been.
+
+        With `has_row` a row speaks of a hole that begins at `start`: there shall be one again, to replace the row.
+        """
         stop = min(stop, self.top)
         gone = RangeSet(self._absent(start, stop))
+        first, last = bisect_right(self._lost, start, key=_stop_of), bisect_left(self._lost, stop, key=_start_of)
+        for given_up in self._lost[first:last]:
+            gone.discard(given_up.start, given_up.stop)
         position = self._hole_at_or_after(start)
         while position < len(self._holes) and self._holes[position].start < stop:
             gone.discard(self._holes[position].start, self._holes[position].stop)
             position += 1
-        opened = tuple(self._reopen(left, right, now_us=now_us) for left, right in gone)
+        opened = tuple(self._reopen(left, right, now_us=now_us, may_grow=not has_row) for left, right in gone)
         lost = tuple(
             Hole(start=left, stop=right, seen_at_us=now_us, cause=GapCause.DEVICE_OVERFLOW, closed_at_us=now_us)
             for left, right in self._found_again.overlap(start, stop)
@@ -238,7 +264,6 @@ class StreamSequence:
                 continue
             closed.append(replace(hole, start=left, stop=right, cause=cause, closed_at_us=now_us))
             insort(self._lost, closed[-1], key=_start_of)
-            self._committed.add(left, right)
             rest = _without(hole, left, right)
             kept += rest
             opened += rest
@@ -276,14 +301,15 @@ class StreamSequence:
             left, right = max(start, hole.start), min(stop, hole.stop)
             rest += _without(hole, left, right)
             filled.append(replace(hole, start=left, stop=right, cause=GapCause.FILLED, closed_at_us=now_us))
-            self._found_again.add(left, right)
+            for passed in self._committed.overlap(left, right):
+                self._found_again.add(*passed)
         self._lost[first:last] = rest
         return [*filled, *rest]
 
-    def _reopen(self, start: int, stop: int, *, now_us: int) -> Hole:
+    def _reopen(self, start: int, stop: int, *, now_us: int, may_grow: bool) -> Hole:
         """Make `[start, stop)` missing: a hole that ends there grows, so that a store that takes nothing makes one."""
         position = self._hole_at_or_after(start)
-        if position and self._holes[position - 1].stop == start:
+        if may_grow and position and self._holes[position - 1].stop == start:
             hole = self._holes[position - 1] = replace(self._holes[position - 1], stop=stop)
         else:
             hole = Hole(start=start, stop=stop, seen_at_us=now_us)

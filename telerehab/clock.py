@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+STANDS_MAX_US: Final = 1_000_000
 _NS_PER_US: Final = 1_000
 _US_PER_S: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +55,33 @@ class ManualClock:
         duration_ns = round(duration_s * 1e9)
         self.utc_now_ns += duration_ns
         self.monotonic_now_ns += duration_ns
+
+
+class ForwardTime:
+    """UTC as steps take it that must not see time run backwards. [µs]
+
+    A small step back is waited out: time stands. It must not stand for long, because nothing becomes due meanwhile: no
+    acknowledgement, no alarm. After a larger one (`is_set_back`) whoever asks has to begin anew with the new time.
+    """
+
+    def __init__(self) -> None:
+        self.now_us = 0
+        self.is_set_back = False
+
+    def tell(self, utc_us: int) -> int:
+        """Take what the clock says; return the time that steps see.
+
+        Examples
+        --------
+        >>> time = ForwardTime()
+        >>> time.tell(5_000_000), time.tell(4_500_000), time.is_set_back
+        (5000000, 5000000, False)
+        >>> time.tell(3_900_000), time.is_set_back
+        (5000000, True)
+        """
+        self.is_set_back = utc_us < self.now_us - STANDS_MAX_US
+        self.now_us = max(self.now_us, utc_us)
+        return self.now_us
 
 
 def utc_now(clock: Clock) -> datetime:

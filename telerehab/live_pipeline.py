@@ -168,7 +168,7 @@ class LivePipeline:
         worn = {device for training in self.slots.trainings for device in training.devices}
         return bool(self._backfill) or self.ingest.has_holes(worn)
 
-    def committed(self, keys: Iterable[BlockKey], *, now_us: int) -> list[Outgoing]:
+    def committed(self, keys: Iterable[BlockKey | SequenceRun], *, now_us: int) -> list[Outgoing]:
         """Note what the store has committed; return the acknowledgements that are due at once."""
         return self.ingest.committed(keys, now_us=now_us)
 
@@ -177,11 +177,19 @@ class LivePipeline:
         self._unkept = replace(effects.to_store, blocks=(), quarantined=())
         keys = [block.key for block in effects.to_store.blocks]
         keys += [refused.key for refused in effects.to_store.quarantined if refused.key is not None]
-        self.ingest.failed(keys, now_us=now_us)
+        rows = (*effects.to_store.gaps_closed, *effects.to_store.gaps_opened)
+        self.ingest.failed(keys, rows=rows, now_us=now_us)
 
-    def restore(self, stored: Iterable[SequenceRun], *, lost: Iterable[SequenceRun], now_us: int) -> None:
+    def restore(
+        self,
+        stored: Iterable[SequenceRun],
+        *,
+        lost: Iterable[SequenceRun],
+        missing: Iterable[SequenceRun] = (),
+        now_us: int,
+    ) -> None:
         """Take the order of all streams up from the store; once, before the first step."""
-        self.ingest.restore(stored, lost=lost, now_us=now_us)
+        self.ingest.restore(stored, lost=lost, missing=missing, now_us=now_us)
 
     def _share_out(self, raws: Sequence[Raw]) -> Sequence[Raw]:
         """Return what this step takes: all that is live, and of what devices had to keep a bounded share."""
@@ -239,9 +247,11 @@ def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
     if earlier is _NOTHING:
         return now
     gaps = {gap[:4]: gap for gap in (*earlier.gaps_closed, *earlier.gaps_opened, *now.gaps_closed)}
+    given_up = [gap for gap in gaps.values() if gap.given_up]  # no watermark passes these before they are stored
+    others = [gap for gap in gaps.values() if not gap.given_up]
     return replace(
         now,
-        gaps_closed=list(gaps.values())[-UNKEPT_MAX_GAPS:],
+        gaps_closed=[*given_up, *others[-UNKEPT_MAX_GAPS:]],
         device_meta=list({said.device: said for said in (*earlier.device_meta, *now.device_meta)}.values()),
         device_state=list({said.device: said for said in (*earlier.device_state, *now.device_state)}.values()),
         clock_fits=list({(fit.device, fit.boot): fit for fit in (*earlier.clock_fits, *now.clock_fits)}.values()),

@@ -43,11 +43,13 @@ def read_sequence_runs(db: Session) -> list[SequenceRun]:
 
 def read_lost_gaps(db: Session) -> list[SequenceRun]:
     """Return the holes that were closed without data: the watermark passes them."""
-    table = table_of(Gap)
-    statement = sa.select(
-        table.c.device, table.c.boot, table.c.stream, table.c.start_sequence, table.c.stop_sequence
-    ).where(table.c.closed_at_us.is_not(None), table.c.cause != "filled")
-    return [SequenceRun(*row) for row in db.connection().execute(statement)]
+    gap = table_of(Gap).c
+    return _read_gaps(db, sa.and_(gap.closed_at_us.is_not(None), gap.cause != "filled"))
+
+
+def read_open_gaps(db: Session) -> list[SequenceRun]:
+    """Return the holes that may still be filled."""
+    return _read_gaps(db, table_of(Gap).c.closed_at_us.is_(None))
 
 
 def read_newest_clock_fits(db: Session) -> list[StoredClockFit]:
@@ -83,6 +85,12 @@ def read_blocks(db: Session, *, device: str, received_from_us: int) -> Iterator[
         .order_by(table.c.boot, table.c.stream, table.c.sequence)
     )
     yield from db.connection().execute(statement).scalars()
+
+
+def _read_gaps(db: Session, where: sa.ColumnElement[bool]) -> list[SequenceRun]:
+    gap = table_of(Gap).c
+    columns = (gap.device, gap.boot, gap.stream, gap.start_sequence, gap.stop_sequence)
+    return [SequenceRun(*row) for row in db.connection().execute(sa.select(*columns).where(where))]
 
 
 def table_of(model: type[SQLModel]) -> sa.Table:

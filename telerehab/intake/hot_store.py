@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import SQLModel
 
-from devices.effects import BlockKey, StepEffects
+from devices.effects import BlockKey, SequenceRun, StepEffects
 from devices.ports import Token
 from telerehab.db.engine import writing
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
@@ -32,6 +32,8 @@ GROUP_WAIT_S: Final = 0.075
 GROUP_MAX_ROWS: Final = 5_000
 QUEUE_MAX_ROWS: Final = 20_000
 RETRY_DELAY_S: Final = 0.5
+_FIRST_OF: Final = MappingProxyType({"blocks": "sequence", "gaps": "start_sequence"})
+"""Column of the first sequence that a row speaks of, by the name of its statement."""
 
 Rows = list[dict[str, Any]]
 
@@ -65,7 +67,7 @@ class HotStore:
         self._changed = threading.Condition()
         self._queue: deque[_Group] = deque()
         self._n_queued_rows = 0  # including the rows that the thread is committing
-        self._committed: list[BlockKey] = []
+        self._committed: list[BlockKey | SequenceRun] = []
         self._committed_tokens: list[Token] = []
         self._is_closing = False
         self._is_given_up = False
@@ -97,6 +99,7 @@ class HotStore:
     def offer(self, effects: StepEffects, *, tokens: Sequence[Token] = ()) -> bool:
         """Queue what a step wants kept; False, and nothing is queued, when the queue is full.
 
+        An empty queue takes a step of any size: otherwise one that is too large would be refused for ever.
         What is not queued is never acknowledged, so devices keep it and send it again. `tokens` are those of the
         messages that the step has taken: they come back when this group and all before it are committed, also where
         the messages were duplicates and nothing of them is kept.
@@ -106,15 +109,16 @@ class HotStore:
         group = _Group(replace(effects, live=(), outgoing=()), tokens)
         n_rows = group.weight
         with self._changed:
-            if self._is_closing or self._n_queued_rows + n_rows > self._queue_max_rows:
+            is_full = self._n_queued_rows > 0 and self._n_queued_rows + n_rows > self._queue_max_rows
+            if self._is_closing or is_full:
                 return False
             self._queue.append(group)
             self._n_queued_rows += n_rows
             self._changed.notify_all()
         return True
 
-    def take_committed(self) -> list[BlockKey]:
-        """Return the keys of what has been committed since the last call: to hand to `Ingest.committed`."""
+    def take_committed(self) -> list[BlockKey | SequenceRun]:
+        """Return what was committed since the last call, to hand to `Ingest.committed`: blocks, and what is lost."""
         with self._changed:
             committed, self._committed = self._committed, []
         return committed
@@ -144,7 +148,7 @@ class HotStore:
             with self._changed:
                 if committed is not None:
                     self._committed += committed
-                    self.committed_block_count += len(committed)
+                    self.committed_block_count += sum(isinstance(key, BlockKey) for key in committed)
                     for group in groups:
                         self._committed_tokens += group.tokens
                         self._n_queued_rows -= group.weight
@@ -166,7 +170,7 @@ class HotStore:
                 n_rows += groups[-1].weight
         return groups
 
-    def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
+    def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey | SequenceRun] | None:
         """Write the groups in one transaction; return what may be acknowledged, None when the database refused."""
         if not any(map(count_rows, groups)):
             return []
@@ -182,11 +186,11 @@ class HotStore:
             self.refused_commit_count += 1
             log.warning("a row cannot be stored, rows are tried one by one: %s", type(error).__name__)
             return self._commit_one_by_one(groups)
-        return [key for effects in groups for key in _keys(effects)]
+        return [key for effects in groups for key in keys_of(effects)]
 
-    def _commit_one_by_one(self, groups: Sequence[StepEffects]) -> list[BlockKey] | None:
+    def _commit_one_by_one(self, groups: Sequence[StepEffects]) -> list[BlockKey | SequenceRun] | None:
         """Write row after row and leave out what no database takes, so that one bad row does not stop the rest."""
-        left_out: set[BlockKey] = set()
+        left_out: set[tuple[str, int, str, int]] = set()
         for name, rows in _rows(groups):
             for row in rows:
                 try:
@@ -197,9 +201,9 @@ class HotStore:
                 except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
                     self.poisonous_row_count += 1
                     log.warning("a row of %s was left out: %s", name, type(error).__name__)
-                    if name == "blocks":
-                        left_out.add(BlockKey(row["device"], row["boot"], row["stream"], row["sequence"]))
-        return [key for effects in groups for key in _keys(effects) if key not in left_out]
+                    if name in _FIRST_OF:
+                        left_out.add((row["device"], row["boot"], row["stream"], row[_FIRST_OF[name]]))
+        return [key for effects in groups for key in keys_of(effects) if key[:4] not in left_out]
 
 
 class _Group(NamedTuple):
@@ -227,13 +231,19 @@ def count_rows(effects: StepEffects) -> int:
     )
 
 
-def _keys(effects: StepEffects) -> Iterator[BlockKey]:
-    """Yield what may be acknowledged once the rows are committed: refused messages too, they are kept raw."""
+def keys_of(effects: StepEffects) -> Iterator[BlockKey | SequenceRun]:
+    """Yield what may be acknowledged once the rows are committed.
+
+    Refused messages too, they are kept raw; and what a row says is lost: no device forgets before the row is there.
+    """
     for block in effects.blocks:
         yield block.key
     for refused in effects.quarantined:
         if refused.key is not None:
             yield refused.key
+    for gap in effects.gaps_closed:
+        if (given_up := gap.given_up) is not None:
+            yield given_up
 
 
 def _rows(groups: Sequence[StepEffects]) -> Iterator[tuple[str, Rows]]:

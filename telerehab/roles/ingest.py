@@ -14,7 +14,7 @@ from devices.clock_sync import ClockFit
 from devices.effects import Outgoing
 from devices.ports import Raw
 from devices.reports import read_meta
-from telerehab.clock import Clock, SystemClock, utc_now
+from telerehab.clock import Clock, ForwardTime, SystemClock, utc_now
 from telerehab.db.changes import CHANGED, DEVICE_STARTED, Change, changed_message
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
@@ -26,6 +26,7 @@ from telerehab.intake.hot_reads import (
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
+    read_open_gaps,
     read_sequence_runs,
 )
 from telerehab.intake.hot_store import HotStore
@@ -97,6 +98,7 @@ class Intake:
             reader=settings.mqtt_reader,
         )
         self._redelivered_ns = 0
+        self._time = ForwardTime()
         self._now_us = 0
         self._started_ns = clock.monotonic_ns()
         self._subscribed_ns: int | None = None
@@ -117,12 +119,15 @@ class Intake:
         log.info("connecting to the broker as %s", self._client.client_id)
 
     def run(self, wish: threading.Event) -> int:
-        """Make a step every 50 ms; return the exit code."""
+        """Make a step every 50 ms; return the exit code, other than 0 when the role has to be started anew."""
         due_ns = self._clock.monotonic_ns()
         while not wish.is_set():
             self._step()
             if not (self._hot_store.is_alive and self._main_store.is_alive):
                 log.error("a thread of the role has ended: so does the role, to be started anew")
+                return 1
+            if self._time.is_set_back:
+                log.warning("the clock of this machine was set back: the role begins anew with the new time")
                 return 1
             due_ns += STEP_NS
             wait_ns = due_ns - self._clock.monotonic_ns()
@@ -236,7 +241,7 @@ class Intake:
 
     def _tell_time(self) -> None:
         """Read the clock; the pipeline's time never runs backwards."""
-        self._now_us = max(self._now_us, self._clock.utc_ns() // 1000)
+        self._now_us = self._time.tell(self._clock.utc_ns() // 1000)
 
 
 def restore_order(pipeline: LivePipeline, database: Database, places: Places, *, now_us: int) -> bool:
@@ -244,7 +249,7 @@ def restore_order(pipeline: LivePipeline, database: Database, places: Places, *,
     with reading(database.hot) as db:
         stored = read_sequence_runs(db)
         pipeline.follow(places)
-        pipeline.restore(stored, lost=read_lost_gaps(db), now_us=now_us)
+        pipeline.restore(stored, lost=read_lost_gaps(db), missing=read_open_gaps(db), now_us=now_us)
         for fit in read_newest_clock_fits(db):
             clock = ClockFit(a_us=fit.a_us, b=fit.b, rmse_us=fit.rmse_us, n=FEW_PROBES)
             pipeline.slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)

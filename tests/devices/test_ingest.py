@@ -160,7 +160,54 @@ def test_what_the_device_no_longer_has_is_given_up_and_the_watermark_goes_on() -
     told = ingest.step([state([[1, "imu", 3]])], NOW + 2 * S)
     assert told.gaps_closed == [GapRow("band-1", 1, "imu", 1, 3, NOW, "device_overflow", NOW + 2 * S)]
     assert told.gaps_opened == [GapRow("band-1", 1, "imu", 3, 5, NOW, "missing", None)]
-    assert of_topic(told.outgoing, "ack") == [[[1, "imu", 3]]]
+    acks = ingest.committed([row.given_up for row in told.gaps_closed if row.given_up], now_us=NOW + 4 * S)
+    assert of_topic(acks, "ack") == [[[1, "imu", 3]]]
+
+
+def test_no_watermark_passes_what_is_given_up_before_the_row_that_says_so_is_committed() -> None:
+    ingest = make()
+    effects = step(ingest, 0, 5)
+    ingest.committed([block.key for block in effects.blocks], now_us=NOW)
+    told = ingest.step([state([[1, "imu", 5]])], NOW + 2 * S)
+    later = ingest.step([state([[1, "imu", 5]])], NOW + 4 * S)
+    assert of_topic([*told.outgoing, *later.outgoing], "ack") == [[[1, "imu", 1]], [[1, "imu", 1]]]
+    acks = ingest.committed([SequenceRun("band-1", 1, "imu", 1, 5)], now_us=NOW + 6 * S)
+    assert of_topic(acks, "ack") == [[[1, "imu", 6]]]
+
+
+def test_a_hole_that_changes_twice_in_a_step_is_one_row_as_it_is_in_the_end() -> None:
+    ingest = make()
+    step(ingest, 0, 10)
+    effects = ingest.step([state([[1, "imu", 5]]), raw(frame(5))], NOW + S)
+    assert {(*row[3:5], row.cause) for row in effects.gaps_closed} == {(1, 5, "device_overflow"), (5, 6, "filled")}
+    assert [row[3:5] for row in effects.gaps_opened] == [(6, 10)]
+
+
+def test_a_block_that_comes_in_the_step_after_it_was_refused_leaves_no_open_row() -> None:
+    ingest = make()
+    effects = step(ingest, 0, 1)
+    ingest.failed([block.key for block in effects.blocks], now_us=NOW)
+    again = step(ingest, 0, 1, at=NOW + 50_000)
+    assert (again.gaps_opened, [(*row[3:5], row.cause) for row in again.gaps_closed]) == ([], [(0, 2, "filled")])
+
+
+def test_a_row_that_says_filled_is_replaced_when_the_store_refuses_the_block() -> None:
+    ingest = make()
+    step(ingest, 5)
+    step(ingest, 3)  # holes 0 to 3 and 4
+    filled = step(ingest, 4)
+    ingest.failed([BlockKey("band-1", 1, "imu", 3)], now_us=NOW)
+    assert ingest.step([], NOW).gaps_opened[0][3:5] == (0, 4)
+    ingest.failed([block.key for block in filled.blocks], rows=filled.gaps_closed, now_us=NOW)
+    assert [row[3:5] for row in ingest.step([], NOW).gaps_opened] == [(4, 5)]
+
+
+def test_after_a_restart_every_open_row_has_its_hole_also_above_what_is_stored() -> None:
+    ingest = make()
+    missing = [SequenceRun("band-1", 1, "imu", start, stop) for start, stop in ((0, 4), (4, 5), (9, 11))]
+    ingest.restore([SequenceRun("band-1", 1, "imu", 5, 9)], missing=missing, now_us=NOW)
+    assert [row[3:5] for row in ingest.step([], NOW).gaps_opened] == [(0, 4), (4, 5), (9, 11)]
+    assert [(*row[3:5], row.cause) for row in step(ingest, 9, 10, 11).gaps_closed] == [(9, 11, "filled")]
 
 
 def test_what_was_given_up_is_stored_all_the_same_when_it_comes() -> None:
@@ -204,7 +251,7 @@ def test_after_a_restart_the_store_tells_what_is_known() -> None:
     )
     effects = step(ingest, 2, 4, 8, 9)
     assert sequences(effects) == [4, 9]
-    assert ("band-1", 1, "imu", 4, 5, NOW, "missing", None) in effects.gaps_opened
+    assert effects.gaps_closed == [GapRow("band-1", 1, "imu", 4, 5, NOW, "filled", NOW)]
     acks = ingest.committed([block.key for block in effects.blocks], now_us=NOW)
     assert of_topic([*effects.outgoing, *acks], "ack")[-1] in ([[1, "imu", 4]], [[1, "imu", 10]])
     later = ingest.step([], NOW + 2 * S)
@@ -215,7 +262,7 @@ def test_blocks_the_store_could_not_take_are_taken_when_they_come_again() -> Non
     ingest = make()
     effects = step(ingest, 0, 1)
     ingest.failed([block.key for block in effects.blocks], now_us=NOW)
-    assert ingest.step([], NOW + 50_000).gaps_opened[0][3:5] == (0, 1)
+    assert [row[3:5] for row in ingest.step([], NOW + 50_000).gaps_opened] == [(0, 2)]
     assert sequences(step(ingest, 0, 1)) == [0, 1]
 
 

@@ -58,7 +58,8 @@ class SequenceMachine(RuleBasedStateMachine):
     def fail(self, data: st.DataObject) -> None:
         if self.slow.in_flight:
             number = data.draw(st.sampled_from(sorted(self.slow.in_flight)))
-            self.take_rows(self.fast.fail(number, number + 1, now_us=self.now_us))
+            has_row = number in self.rows
+            self.take_rows(self.fast.fail(number, number + 1, now_us=self.now_us, has_row=has_row))
             self.slow.fail(number)
 
     @rule(lost=RANGES, cause=st.sampled_from([GapCause.DEVICE_OVERFLOW, GapCause.CORRUPT]))
@@ -68,6 +69,11 @@ class SequenceMachine(RuleBasedStateMachine):
         if lost[0] < lost[1] and not (cause is GapCause.DEVICE_OVERFLOW and lost[0] > self.slow.top):
             self.take_rows(self.fast.lose(*lost, cause, now_us=self.now_us))
             self.slow.lose(*lost)
+
+    @rule(row=st.one_of(RANGES, st.just((0, 100))))
+    def commit_lost(self, row: tuple[int, int]) -> None:
+        self.fast.commit_lost(*row)
+        self.slow.commit_lost(*row)
 
     @invariant()
     def they_agree(self) -> None:
@@ -90,12 +96,16 @@ class SequenceMachine(RuleBasedStateMachine):
     @invariant()
     def a_restart_from_the_store_finds_the_same(self) -> None:
         stored = [(number, number + 1) for number in sorted(self.slow.committed)]
-        lost = [(number, number + 1) for number in sorted(self.slow.lost)]
-        again = StreamSequence(stored, lost)
+        lost = [(number, number + 1) for number in sorted(self.slow.lost & self.slow.ever_lost)]
+        missing = [(row.start, row.stop) for row in self.rows.values() if row.closed_at_us is None]
+        again = StreamSequence(stored, lost, missing=missing)
+        assert {start for start, _ in missing} <= {hole.start for hole in again.holes}
         assert again.watermark <= self.slow.watermark()
         assert again.watermark == self.slow.watermark() or self.slow.in_flight & self.slow.ever_lost
         assert expand((hole.start, hole.stop) for hole in again.holes) == {
-            number for number in self.slow.missing() | self.slow.in_flight if number < again.top
+            number
+            for number in self.slow.missing() | self.slow.in_flight | (self.slow.lost - self.slow.ever_lost)
+            if number < again.top
         }
 
 
@@ -143,6 +153,7 @@ def test_a_wild_jump_opens_one_hole_at_once() -> None:
         assert sequence.receive(number, number + 1, now_us=1) is not None
     assert len(sequence.holes) <= 100
     sequence.lose(0, 2**32 - 1, GapCause.DEVICE_OVERFLOW, now_us=2)
+    sequence.commit_lost(0, 2**32 - 1)
     assert sequence.holes == ()
     assert time.perf_counter() - started < 0.5
 
@@ -175,6 +186,8 @@ def test_data_that_was_given_up_is_still_taken_when_it_comes(cause: GapCause) ->
     sequence.receive(10, 11, now_us=1)
     sequence.commit(10, 11)
     sequence.lose(0, 10, cause, now_us=2)
+    assert sequence.watermark == 0
+    sequence.commit_lost(0, 10)
     assert sequence.watermark == 11
     change = sequence.receive(4, 6, now_us=3)
     assert change is not None
@@ -195,3 +208,52 @@ def test_what_a_full_store_refuses_is_one_hole_however_long_it_lasts() -> None:
         assert change.opened == (Hole(start=10, stop=number + 1, seen_at_us=10),)
     assert sequence.holes == change.opened
     assert sequence.watermark == 10
+
+
+def test_a_block_that_came_before_the_row_that_gives_it_up_was_committed_is_waited_for() -> None:
+    sequence = StreamSequence([(5, 6)])
+    sequence.lose(0, 5, GapCause.DEVICE_OVERFLOW, now_us=1)
+    assert sequence.receive(2, 3, now_us=2) is not None
+    sequence.commit_lost(0, 5)
+    assert sequence.watermark == 2
+    sequence.commit(2, 3)
+    assert sequence.watermark == 6
+
+
+def test_a_hole_of_which_a_row_speaks_begins_where_the_row_does() -> None:
+    sequence = StreamSequence([(9, 10)], missing=[(4, 9), (10, 12)])
+    assert [(hole.start, hole.stop) for hole in sequence.holes] == [(0, 4), (4, 9), (10, 12)]
+    assert sequence.top == 12
+    assert sequence.receive(4, 9, now_us=1) is not None
+    assert [(hole.start, hole.stop) for hole in sequence.fail(4, 5, now_us=2, has_row=True).opened] == [(4, 5)]
+    assert [(hole.start, hole.stop) for hole in sequence.fail(5, 6, now_us=2).opened] == [(4, 6)]
+
+
+def test_what_the_watermark_has_passed_is_lost_again_when_the_store_refuses_it_and_had_when_it_takes_it() -> None:
+    sequence = StreamSequence([(5, 6)])
+    sequence.lose(0, 5, GapCause.DEVICE_OVERFLOW, now_us=1)
+    sequence.commit_lost(0, 5)
+    assert sequence.receive(2, 3, now_us=2) is not None
+    refused = sequence.fail(2, 3, now_us=3)
+    assert [(hole.start, hole.stop, hole.cause) for hole in refused.closed] == [(2, 3, GapCause.DEVICE_OVERFLOW)]
+    assert (sequence.has(2), sequence.watermark) == (False, 6)
+    assert sequence.receive(2, 3, now_us=4) is not None
+    sequence.commit(2, 3)
+    assert sequence.fail(2, 3, now_us=5) == Change()
+    assert (sequence.has(2), sequence.watermark) == (True, 6)
+
+
+def test_only_what_was_in_flight_fails() -> None:
+    sequence = StreamSequence([(0, 2)])
+    assert sequence.receive(8, 9, now_us=1) is not None
+    sequence.lose(2, 4, GapCause.DEVICE_OVERFLOW, now_us=2)
+    assert sequence.receive(5, 6, now_us=3) is not None
+    assert [(hole.start, hole.stop) for hole in sequence.fail(0, 9, now_us=4).opened] == [(4, 6), (6, 9)]
+    assert sequence.has(0)
+    assert not sequence.has(2)
+
+
+def test_an_empty_range_adds_nothing() -> None:
+    numbers = RangeSet([(0, 3)])
+    numbers.add(5, 5)
+    assert list(numbers) == [(0, 3)]

@@ -30,7 +30,9 @@ class SlowSequence:
     def lose(self, start: int, stop: int) -> None:
         self.top = max(self.top, stop)
         self.lost |= set(range(start, stop)) & self.missing()
-        self.ever_lost |= self.lost
+
+    def commit_lost(self, start: int, stop: int) -> None:
+        self.ever_lost |= self.lost & set(range(start, stop))
 
     def missing(self) -> set[int]:
         return set(range(self.top)) - self.committed - self.in_flight - self.lost

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from devices.effects import BlockKey, Outgoing
 from devices.ports import Raw
+from telerehab.intake.hot_store import keys_of
 from telerehab.intake.places import Places, Training
 from telerehab.intake.slots import EndedRepetition
 from telerehab.live_frame import decode_live_frame
@@ -253,7 +254,7 @@ class House:
     def _commit(self) -> None:
         if not self.is_storing:
             return
-        keys = [block.key for effects in self._uncommitted for block in effects.to_store.blocks]
+        keys = [key for effects in self._uncommitted for key in keys_of(effects.to_store)]
         for effects in self._uncommitted:
             self.stored.update({block.key: block.payload for block in effects.to_store.blocks})
         self._uncommitted.clear()

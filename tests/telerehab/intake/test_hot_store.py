@@ -27,6 +27,7 @@ from telerehab.intake.hot_reads import (
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
+    read_open_gaps,
     read_sequence_runs,
 )
 from telerehab.intake.hot_store import HotStore
@@ -160,6 +161,12 @@ def test_groups_of_tokens_alone_do_not_fill_the_memory_of_a_store_that_stands_st
     assert [store.offer(StepEffects(), tokens=[Token(0, number)]) for number in range(1, 5)] == [True] * 3 + [False]
 
 
+def test_an_empty_queue_takes_a_step_that_is_larger_than_it(hot: Engine) -> None:
+    store = HotStore(hot, queue_max_rows=3)
+    assert store.offer(StepEffects(blocks=[block(number) for number in range(5)]))
+    assert not store.offer(StepEffects(blocks=[block(5)]))
+
+
 def test_closing_commits_what_is_queued(hot: Engine) -> None:
     store = HotStore(hot, group_wait_s=60)
     store.start()
@@ -207,8 +214,11 @@ def test_a_hole_is_as_it_was_said_last_and_only_lost_ones_are_passed(hot: Engine
     wait_until(lambda: store.n_queued_rows == 0)
     with reading(hot) as db:
         assert read_lost_gaps(db) == [SequenceRun("thigh-1", 1, "imu", 5, 9)]
+        assert read_open_gaps(db) == [SequenceRun("thigh-1", 1, "imu", 20, 22)]
         stored = db.connection().execute(text("SELECT start_sequence, stop_sequence FROM gap ORDER BY 1")).all()
     assert [tuple(row) for row in stored] == [(3, 5), (5, 9), (20, 22)]
+    assert store.take_committed() == [SequenceRun("thigh-1", 1, "imu", 5, 9)]
+    assert store.committed_block_count == 0
 
 
 def fitted(boot: int, from_us: int, *, b: float) -> ClockFitted:

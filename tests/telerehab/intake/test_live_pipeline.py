@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.results import Phase, Reason
+from devices.effects import SequenceRun
 from devices.ports import Raw, Token
 from telerehab import live_frame, live_pipeline
 from telerehab.live_pipeline import LivePipeline
+from tests.devices.encoder import frame
 from tests.telerehab.intake.bodies import (
     GYRO_NOISE,
     GYRO_SCALE,
@@ -399,3 +401,17 @@ def heart_frame(strap: Sensor, body: bytes) -> bytes:
     """Return a frame of schema 4."""
     head = struct.pack("<HBBHHIIQI", 0x5254, 1, 4, 0, len(body) // 8, strap.boot, 0, 5_000_000, 0)
     return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body
+
+
+def test_rows_that_give_blocks_up_outlast_a_full_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_pipeline, "UNKEPT_MAX_GAPS", 1)
+    pipeline = LivePipeline(capacity=1, window_samples=100)
+    pipeline.pause_showing()
+    pipeline.ingest.set_known_devices(["band-1"])
+    state = Raw("dev/1/band-1/state", b'{"online": true, "boot": 1, "kept": [[1, "imu", 5]]}', START_US)
+    frames = [Raw("rt/1/00/band-1/imu", frame(number), START_US) for number in (5, 9, 13, 17)]
+    for raws in (frames, [state], []):
+        effects = pipeline.step(raws, now_us=START_US, is_storing=False)
+        pipeline.refused(effects, now_us=START_US)
+    rows = pipeline.step([], now_us=START_US, is_storing=True).to_store
+    assert [row.given_up for row in rows.gaps_closed if row.given_up] == [SequenceRun("band-1", 1, "imu", 0, 5)]

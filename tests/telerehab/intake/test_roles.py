@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from sqlmodel import select
 
 from devices.ports import Raw, Token
-from telerehab.clock import SystemClock
+from telerehab.clock import ManualClock, SystemClock
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import upgrade
 from telerehab.db.tables import Worker
@@ -102,6 +103,22 @@ def test_no_role_starts_on_a_database_of_another_version(
 ) -> None:
     assert run(Settings(data_dir=tmp_path / "empty", mqtt_port=1)) == EXIT_SETTINGS
     assert "run `telerehab migrate`" in caplog.text
+
+
+def test_the_intake_begins_anew_when_the_clock_of_the_machine_is_set_back(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    database = open_database(settings)
+    intake = ingest.Intake(settings, database, clock=clock)
+    try:
+        intake.start()
+        clock.utc_now_ns -= 3600 * 10**9
+        assert intake.run(threading.Event()) != 0
+    finally:
+        intake.close()
+        database.close()
+    assert "was set back" in caplog.text
 
 
 def test_the_broker_says_plainly_that_its_port_is_taken(settings: Settings, start: Start) -> None:
