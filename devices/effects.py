@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from devices.clock_sync import ClockFit
 from devices.reports import StreamMeta
 from devices.wire import Schema
+
+SPAN_US: Final = 10_000_000
+"""Blocks are counted by stretches of this length of their device's clock."""
 
 
 class StreamKey(NamedTuple):
@@ -68,6 +71,20 @@ class GapRow(NamedTuple):
     seen_at_us: int
     cause: str
     closed_at_us: int | None
+
+
+class DuplicateSeen(NamedTuple):
+    """How many blocks of a stretch of a stream came again; replaces the row with the same first five columns.
+
+    `span` is `t0_us` in whole `SPAN_US`. Whoever forgets a count begins a new one: counts of a stretch add up.
+    """
+
+    device: str
+    boot: int
+    stream: str
+    span: int
+    counted_since_us: int
+    duplicate_count: int
 
 
 class Outgoing(NamedTuple):
@@ -143,9 +160,9 @@ class ClockFitted:
 class StepEffects:
     """All that follows from one step.
 
-    Store `blocks`, `quarantined`, gaps (`gaps_closed` before `gaps_opened`), `device_meta`, `device_state` and
-    `clock_fits` together. `live_restarts` are streams whose clock jumped: begin their ring slot anew before writing
-    `live`.
+    Store `blocks`, `quarantined`, gaps (`gaps_closed` before `gaps_opened`), `device_meta`, `device_state`,
+    `clock_fits` and `duplicates` together. `live_restarts` are streams whose clock jumped: begin their ring slot anew
+    before writing `live`.
     """
 
     blocks: Sequence[StoreBlock] = ()
@@ -157,4 +174,5 @@ class StepEffects:
     device_meta: Sequence[DeviceMeta] = ()
     device_state: Sequence[DeviceState] = ()
     clock_fits: Sequence[ClockFitted] = ()
+    duplicates: Sequence[DuplicateSeen] = ()
     outgoing: Sequence[Outgoing] = ()

@@ -388,7 +388,7 @@ def test_meta_and_state_come_out_checked() -> None:
 def test_an_empty_step_does_nothing() -> None:
     assert make().step([], NOW) == StepEffects(
         blocks=[], live=[], live_restarts=[], quarantined=[], gaps_opened=[], gaps_closed=[], device_meta=[],
-        device_state=[], clock_fits=[], outgoing=[],
+        device_state=[], clock_fits=[], duplicates=[], outgoing=[],
     )  # fmt: skip
 
 

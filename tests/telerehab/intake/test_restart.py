@@ -42,6 +42,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
                 opened_by=UUID(int=9),
             )
         )
+        for name, site in (("thigh-1", "thigh_right"), ("shank-1", "shank_right")):
+            provisioning.create_device(db, organisation_id=clinic.id, name=name, kind="imu6")
+            provisioning.assign_device(
+                db, device_name=name, patient_id=patient.id, body_site=site, starts_at=from_us(START_US)
+            )
     yield database
     database.close()
 
