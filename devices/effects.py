@@ -10,7 +10,7 @@ from devices.clock_sync import ClockFit
 from devices.reports import StreamMeta
 from devices.wire import Schema
 
-SPAN_US: Final = 10_000_000
+SPAN_US: Final = 60_000_000
 """Blocks are counted by stretches of this length of their device's clock."""
 
 

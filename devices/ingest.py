@@ -459,7 +459,8 @@ class Ingest:
         for (stream_id, span), count in counted.items():
             seen = self._duplicates.get((stream_id, span))
             if seen is None:
-                seen = DuplicateSeen(*self.stream_keys[stream_id], span, now_us, 0)
+                key = self.stream_keys[stream_id]
+                seen = DuplicateSeen(key.device, key.boot, key.stream, span, now_us, 0)
                 if len(self._duplicates) >= MAX_DUPLICATES_REMEMBERED:
                     del self._duplicates[next(iter(self._duplicates))]
             seen = seen._replace(duplicate_count=seen.duplicate_count + count)

@@ -63,16 +63,17 @@ class BootClock:
 
     def to_server_us(self, device_us: int) -> int:
         """Return the server's UTC of a moment of the device's clock. [µs]"""
-        fit = self._at(device_us)
+        fit = self.fit_at(device_us)
         return round(fit.a_us + fit.b * device_us)
 
     def to_device_us(self, server_us: int) -> int:
         """Return what the device's clock read at a moment, to the difference between two neighbouring fits. [µs]"""
         newest = self.fits[-1]
-        fit = self._at(round((server_us - newest.a_us) / newest.b))
+        fit = self.fit_at(round((server_us - newest.a_us) / newest.b))
         return round((server_us - fit.a_us) / fit.b)
 
-    def _at(self, device_us: int) -> StoredFit:
+    def fit_at(self, device_us: int) -> StoredFit:
+        """Return the fit that is truest at a moment of the device's clock."""
         place = bisect_right(self.fits, device_us + FIT_LOOKS_BACK_US, key=_FROM_US)
         return self.fits[max(place - 1, 0)]
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from devices.effects import DeviceState, Outgoing
 from devices.topics import CommandName, command_topic
 
-TOLD_AGAIN_US: Final = 5_000_000
+TOLD_AGAIN_US: Final = 500_000
 _WIPE: Final = json.dumps({}).encode()
 
 

@@ -88,7 +88,7 @@ class DeviceReport(Table, table=True):
 
 
 class BlockCount(Table, table=True):
-    """What one stream brought in ten seconds of its device's clock: of blocks that are no longer in `block`.
+    """What one stream brought in a minute of its device's clock: of blocks that are no longer in `block`.
 
     Written in the transaction that deletes the blocks, so that every block is counted once.
     """
@@ -100,7 +100,7 @@ class BlockCount(Table, table=True):
     boot: int = Field(primary_key=True, sa_type=BigInteger)
     stream: str = Field(primary_key=True)
     span: int = Field(primary_key=True, sa_type=BigInteger)
-    """`t0_us` in whole `telerehab.ledger.SPAN_US`."""
+    """`t0_us` in whole `devices.effects.SPAN_US`."""
     block_count: int
     sample_count: int
     late_count: int
@@ -110,10 +110,11 @@ class BlockCount(Table, table=True):
     first_us: int = Field(sa_type=BigInteger)
     """Device clock at the first sample of the first and of the last block."""
     last_us: int = Field(sa_type=BigInteger)
+    first_received_us: int = Field(sa_type=BigInteger)
 
 
 class DuplicateCount(Table, table=True):
-    """Blocks that came again within ten seconds of a device's clock, as one intake process counted them."""
+    """Blocks that came again within a minute of a device's clock, as one intake process counted them."""
 
     __tablename__ = "duplicate_count"
     __table_args__ = owned_by("ingest", store="hot") | {"sqlite_with_rowid": False}

@@ -29,6 +29,7 @@ def upgrade(store: str) -> None:
         sa.Column("stop_sequence", sa.BigInteger(), nullable=False),
         sa.Column("first_us", sa.BigInteger(), nullable=False),
         sa.Column("last_us", sa.BigInteger(), nullable=False),
+        sa.Column("first_received_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("device", "boot", "stream", "span", name=op.f("pk_block_count")),
         info={"owner": "ingest", "store": "hot"},
         sqlite_with_rowid=False,
