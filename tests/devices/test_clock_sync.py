@@ -102,10 +102,12 @@ def placing_errors_us(seed: int) -> np.ndarray:
     wander_s = np.cumsum(random.normal(0, 0.02e-6, true_s.size)) * 0.5
 
     def device_us(at_s: np.ndarray) -> np.ndarray:
-        return np.rint(1e6 * (3.7 + at_s * (1 + 40e-6) + np.interp(at_s, true_s, wander_s))).astype(np.int64)
+        stamps: np.ndarray = np.rint(1e6 * (3.7 + at_s * (1 + 40e-6) + np.interp(at_s, true_s, wander_s)))
+        return stamps.astype(np.int64)
 
     def delay_s(n: int) -> np.ndarray:
-        return 0.008 + random.lognormal(np.log(0.006), 1.0, n) + (random.random(n) < 0.02) * random.uniform(0.3, 3, n)
+        way_s: np.ndarray = 0.008 + random.lognormal(np.log(0.006), 1.0, n)
+        return way_s + (random.random(n) < 0.02) * random.uniform(0.3, 3, n)
 
     delay_s(true_s.size)  # of the blocks: it does not matter here
     back_s, there_s = delay_s(sent_s.size), delay_s(sent_s.size)

@@ -14,7 +14,7 @@ from devices.ports import Raw
 from devices.wire import HEADER_DTYPE
 from telerehab import live_frame, live_pipeline
 from telerehab.attribution import Lending
-from telerehab.intake.grid import DRIFT_MAX_US, LiveGrid
+from telerehab.intake.grid import DRIFT_MAX_US, LEAD_IN_US, LiveGrid
 from telerehab.live_pipeline import LivePipeline
 from tests.telerehab.intake.bodies import (
     GYRO_NOISE,
@@ -437,3 +437,20 @@ def test_hazard_h12_two_sensors_with_clocks_200_ppm_apart_stay_on_one_time_base_
     assert len(apart_us) > 1_000
     assert max(apart_us) <= 2 * DRIFT_MAX_US, "each column is at most so far from the grid"
     assert grid.slip_count >= 2 * 60 * minutes * 200 * 1e-6 / 0.01 * 0.8, "the clocks did run apart"
+
+
+def test_hazard_h2_only_what_was_measured_while_the_sensors_were_lent_is_shown() -> None:
+    """The training session is open from the start, the sensors are lent from the tenth to the twentieth second."""
+    lent_us, back_us = START_US + 10_000_000, START_US + 20_000_000
+    lendings = dict.fromkeys(("thigh-1", "shank-1"), Lending(UUID(int=7), lent_us, back_us))
+    house = House(knee(), [training()], lendings=lendings)
+    house.run(9)
+    assert house.entries()[-1]["age_ms"] == live_frame.UNKNOWN_AGE_MS
+    house.run(9)
+    assert house.entries()[-1]["age_ms"] <= 200
+    house.run(6)
+    grid = house.pipeline.slots.grid
+    assert grid.server_us_at(0, 0) + LEAD_IN_US >= lent_us - 20_000
+    assert grid.server_us_at(0, int(grid.newest().max())) <= back_us + 20_000
+    assert grid.unattributed_block_count > 0
+    assert house.entries()[-1]["age_ms"] > 3_000
