@@ -57,16 +57,18 @@ def read_tallies(db: Session, windows: Windows, *, clocks: Clocks) -> list[Block
     return tallies
 
 
-def read_minutes(db: Session, devices: Collection[str]) -> list[BlockTally]:
-    """Return what was received of devices, a tally for each stream and minute of its clock; lateness is not told."""
+def read_minutes(db: Session, devices: Collection[str], *, since_us: int = 0) -> list[BlockTally]:
+    """Return what devices brought since a moment, a tally for each stream and minute of its clock, without lateness."""
     block, kept = table_of(Block).c, table_of(BlockCount).c
     span = (block.t0_us // SPAN_US).label("span")
     statement = (
         sa.select(block.device, block.boot, block.stream, *_counted({}, "", 0, 0, 0))
-        .where(block.device.in_(list(devices)))
+        .where(block.device.in_(list(devices)), block.received_us >= since_us)
         .group_by(block.device, block.boot, block.stream, span)
     )
-    minutes = sa.select(*(kept[name] for name in BlockTally._fields)).where(kept.device.in_(list(devices)))
+    minutes = sa.select(*(kept[name] for name in BlockTally._fields)).where(
+        kept.device.in_(list(devices)), kept.first_received_us >= since_us
+    )
     return [BlockTally(*row) for each in (statement, minutes) for row in db.connection().execute(each)]
 
 

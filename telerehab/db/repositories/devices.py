@@ -49,6 +49,7 @@ from telerehab.ledger import ALL_TIME, StreamLedger, find_unattributed, is_undec
 LIST_MAX: Final = 5_000
 KIT_DEVICES_MAX: Final = 20
 UNATTRIBUTED_MAX: Final = 500
+DESK_LOOKS_BACK: Final = timedelta(days=90)
 CLOCK_SLACK: Final = timedelta(minutes=5)
 """How far in the past a page's clock may let an assignment begin; earlier, nobody can say who wore the device."""
 _SINGLE: Final = frozenset({"pelvis", "trunk", "chest"})
@@ -287,13 +288,15 @@ class DeviceRepository:
         return next(each for each in self.list() if each.name == name)
 
     def unattributed(self) -> Sequence[UnattributedPart]:
-        """Return what the devices measured that is nobody's, the newest first, at most `UNATTRIBUTED_MAX`."""
+        """Return what the devices brought in `DESK_LOOKS_BACK` that is nobody's, newest first, `UNATTRIBUTED_MAX`."""
         names = self._db.exec(
             select(Device.name).where(col(Device.organisation_id) == self._reader.organisation_id).limit(LIST_MAX)
         ).all()
-        lendings, clocks = read_lendings(self._db, names), read_clocks(self._hot, names)
+        minutes = read_minutes(self._hot, names, since_us=to_us(self._now - DESK_LOOKS_BACK))
+        heard = {tally.device for tally in minutes}
+        lendings, clocks = read_lendings(self._db, heard), read_clocks(self._hot, heard)
         received = []
-        for tally in read_minutes(self._hot, names):
+        for tally in minutes:
             clock = clocks.get((tally.device, tally.boot))
             single = read_single_blocks(self._hot, tally) if is_undecided(tally, clock=clock, lendings=lendings) else ()
             received += single or [tally]
