@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from devices.clock_sync import ClockFit
 from devices.reports import StreamMeta
 from devices.sequencer import GapCause
 from devices.wire import Schema
+
+SPAN_US: Final = 60_000_000
+"""Blocks are counted by stretches of this length of their device's clock."""
 
 
 class StreamKey(NamedTuple):
@@ -75,6 +78,20 @@ class GapRow(NamedTuple):
         """Return what will never come, to hand to `Ingest.committed` once the row is; None for other holes."""
         is_lost = self.closed_at_us is not None and self.cause != GapCause.FILLED
         return SequenceRun(*self[:5]) if is_lost else None
+
+
+class DuplicateSeen(NamedTuple):
+    """How many blocks of a stretch of a stream came again; replaces the row with the same first five columns.
+
+    `span` is `t0_us` in whole `SPAN_US`. Whoever forgets a count begins a new one: counts of a stretch add up.
+    """
+
+    device: str
+    boot: int
+    stream: str
+    span: int
+    counted_since_us: int
+    duplicate_count: int
 
 
 class Outgoing(NamedTuple):
@@ -150,9 +167,9 @@ class ClockFitted:
 class StepEffects:
     """All that follows from one step.
 
-    Store `blocks`, `quarantined`, gaps (no two of one step have the same start), `device_meta`, `device_state` and
-    `clock_fits` together. `live_restarts` are streams whose clock jumped: begin their ring slot anew before writing
-    `live`.
+    Store `blocks`, `quarantined`, gaps (no two of one step have the same start), `device_meta`, `device_state`,
+    `clock_fits` and `duplicates` together. `live_restarts` are streams whose clock jumped: begin their ring slot anew
+    before writing `live`.
     """
 
     blocks: Sequence[StoreBlock] = ()
@@ -164,4 +181,5 @@ class StepEffects:
     device_meta: Sequence[DeviceMeta] = ()
     device_state: Sequence[DeviceState] = ()
     clock_fits: Sequence[ClockFitted] = ()
+    duplicates: Sequence[DuplicateSeen] = ()
     outgoing: Sequence[Outgoing] = ()

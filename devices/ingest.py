@@ -18,10 +18,12 @@ import numpy as np
 from devices.codec import DecodedFrames, FrameGroup, Malformed, Refusal, decode_clock_answer, decode_frames
 from devices.device_record import QUIET_AFTER_US, DeviceRecord
 from devices.effects import (
+    SPAN_US,
     BlockKey,
     ClockFitted,
     DeviceMeta,
     DeviceState,
+    DuplicateSeen,
     GapRow,
     LiveBatch,
     Outgoing,
@@ -41,6 +43,8 @@ ROUND_US: Final = 100_000
 MAX_STREAMS_PER_DEVICE: Final = 1024
 MAX_TOPICS_PER_DEVICE: Final = 256
 MAX_CORRUPT_REMEMBERED: Final = 1024
+MAX_DUPLICATES_REMEMBERED: Final = 4096
+"""Stretches of streams whose duplicates are counted at once; one that was forgotten begins a count of its own."""
 CORRUPT_COPIES: Final = 3
 QUARANTINE_PER_HOUR: Final = 100
 QUARANTINE_READABLE_BYTES_PER_HOUR: Final = 16 * 1024 * 1024
@@ -62,6 +66,7 @@ _DEVICE, _BOOT, _STREAM = map(itemgetter, range(3))
 _MAKE_BLOCK: Final = partial(tuple.__new__, StoreBlock)
 
 Int64 = np.ndarray[Any, np.dtype[np.int64]]
+Positions = np.ndarray[Any, np.dtype[np.intp]]
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +95,7 @@ class _Gathered:
     device_meta: list[DeviceMeta] = field(default_factory=list)
     device_state: list[DeviceState] = field(default_factory=list)
     clock_fits: list[ClockFitted] = field(default_factory=list)
+    duplicates: list[DuplicateSeen] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
 
 
@@ -126,6 +132,7 @@ class Ingest:
         self._offset_us: Int64 = np.full(64, _NOT_ANCHORED, np.int64)
         self._off_beat: Int64 = np.zeros(64, np.int64)
         self._corrupt: Counter[BlockKey] = Counter()
+        self._duplicates: dict[tuple[int, int], DuplicateSeen] = {}
         self._reopened: list[GapRow] = []
         self._round_us = 0
         self._owing: dict[str, DeviceRecord] = {}
@@ -227,6 +234,7 @@ class Ingest:
             device_meta=gathered.device_meta,
             device_state=gathered.device_state,
             clock_fits=gathered.clock_fits,
+            duplicates=gathered.duplicates,
             outgoing=gathered.outgoing,
         )
 
@@ -401,7 +409,10 @@ class Ingest:
         for group in decoded.groups:
             stream_ids[group.index] = self._stream_ids(group, routes, now_us)
             sequences[group.index] = group.headers["sequence"]
-        order, is_new = self._put_in_order(stream_ids, sequences, gathered, now_us)
+        order, is_new, again = self._put_in_order(stream_ids, sequences, gathered, now_us)
+        if again.size:
+            t0_us = _gather_headers(decoded.groups, len(raws))["t0_us"][again]
+            self._count_duplicates(stream_ids[again], t0_us.astype(np.int64) // SPAN_US, gathered, now_us)
         new = order[is_new]
         if not new.size:
             return
@@ -444,8 +455,8 @@ class Ingest:
 
     def _put_in_order(
         self, stream_ids: Int64, sequences: Int64, gathered: _Gathered, now_us: int
-    ) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.bool_]]]:
-        """Return the messages by stream and sequence, and which of them are new."""
+    ) -> tuple[Positions, np.ndarray[Any, np.dtype[np.bool_]], Positions]:
+        """Return the messages by stream and sequence, which of them are new, and those that had come before."""
         candidates = np.flatnonzero(stream_ids != _UNKNOWN)
         order = candidates[np.argsort((stream_ids[candidates] << 32) | sequences[candidates], kind="stable")]
         ids, numbers = stream_ids[order], sequences[order]
@@ -453,6 +464,7 @@ class Ingest:
         is_same_stream = ids[1:] == ids[:-1]
         is_new[1:] = ~(is_same_stream & (numbers[1:] == numbers[:-1]))
         self.counts["duplicates"] += order.size - int(is_new.sum())
+        again = [order[~is_new]]
         order, ids, numbers = order[is_new], ids[is_new], numbers[is_new]
         is_first = np.ones(order.size, np.bool_)
         is_first[1:] = (ids[1:] != ids[:-1]) | (numbers[1:] != numbers[:-1] + 1)
@@ -482,8 +494,23 @@ class Ingest:
             duplicates = last - first - int(is_new[first:last].sum())
             if duplicates:
                 self.counts["duplicates"] += duplicates
+                again.append(order[first:last][~is_new[first:last]])
                 self._owe(device, key)
-        return order, is_new
+        return order, is_new, np.concatenate(again)
+
+    def _count_duplicates(self, stream_ids: Int64, spans: Int64, gathered: _Gathered, now_us: int) -> None:
+        """Count what came again, by stream and stretch of the device's clock."""
+        counted = Counter(zip(stream_ids.tolist(), spans.tolist(), strict=True))
+        for (stream_id, span), count in counted.items():
+            seen = self._duplicates.get((stream_id, span))
+            if seen is None:
+                key = self.stream_keys[stream_id]
+                seen = DuplicateSeen(key.device, key.boot, key.stream, span, now_us, 0)
+                if len(self._duplicates) >= MAX_DUPLICATES_REMEMBERED:
+                    del self._duplicates[next(iter(self._duplicates))]
+            seen = seen._replace(duplicate_count=seen.duplicate_count + count)
+            self._duplicates[stream_id, span] = seen
+            gathered.duplicates.append(seen)
 
     def _note(self, key: StreamKey, device: DeviceRecord, change: Change, gathered: _Gathered, now_us: int) -> None:
         """Hand on what happened to the holes of a stream."""

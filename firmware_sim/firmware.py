@@ -71,6 +71,7 @@ class Tally:
     produced: int = 0
     acknowledged: int = 0
     dropped: int = 0
+    wiped: int = 0
     sent: int = 0
     resent: int = 0
     probes: int = 0
@@ -104,6 +105,7 @@ class _StreamState:
     block_samples: int
     next_sequence: int = 0
     kept: dict[int, _Kept] = field(default_factory=dict)  # by sequence, oldest first
+    is_wiped: bool = False  # it tells what it keeps even while that is nothing, so that the server waits for nothing
 
 
 class Firmware:
@@ -189,6 +191,8 @@ class Firmware:
                 self._change_rate(content)
             elif topic == command_topic(self.name, "shard"):
                 self._move(content)
+            elif topic == command_topic(self.name, "wipe"):
+                return self._wipe(now_ns)
         except (ValueError, TypeError, KeyError):
             self.tally.ignored += 1
         return []
@@ -359,6 +363,15 @@ class Firmware:
             raise ValueError
         self._streams[content["stream"]].block_samples = n_samples
 
+    def _wipe(self, now_ns: int) -> list[Outgoing]:
+        """Forget all that is kept, and say so at once."""
+        for state in self._streams.values():
+            self.tally.wiped += len(state.kept)
+            state.kept.clear()
+            state.is_wiped = True
+        self._next_state_ns = now_ns + STATE_EVERY_NS
+        return [self._state_message(self._state(now_ns))]
+
     def _answer_probe(self, payload: bytes, now_ns: int) -> list[Outgoing]:
         s1_us = decode_probe(payload)
         if s1_us is None:
@@ -383,7 +396,9 @@ class Firmware:
             "online": True,
             "boot": self._config.boot,
             "kept": [
-                [self._config.boot, name, next(iter(state.kept))] for name, state in self._streams.items() if state.kept
+                [self._config.boot, name, next(iter(state.kept), state.next_sequence)]
+                for name, state in self._streams.items()
+                if state.kept or state.is_wiped
             ],
             "bytes_kept": sum(
                 HEADER_SIZE + len(kept.block.body) for state in self._streams.values() for kept in state.kept.values()

@@ -33,11 +33,13 @@ from devices.effects import BlockKey, LiveBatch, Outgoing, SequenceRun, StepEffe
 from devices.ingest import Ingest
 from devices.ports import Raw, Token
 from devices.wire import Schema
+from telerehab.attribution import Lending
 from telerehab.intake.device_starts import DeviceStarts
 from telerehab.intake.grid import as_samples
 from telerehab.intake.guard import GUARDED_SCHEMAS, FoundEvent, Guard
 from telerehab.intake.places import Places
 from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
+from telerehab.intake.wipes import Wipes
 from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
 
 CAPACITY: Final = 128
@@ -96,6 +98,8 @@ class LivePipeline:
         self._is_resuming = False
         self._unkept = _NOTHING
         self._shards: Mapping[str, str] = {}
+        self._lendings: Mapping[str, Lending] = {}
+        self._wipes = Wipes()
         self._backfill: deque[Raw] = deque()
         self.dropped_backfill_count = 0
 
@@ -120,6 +124,8 @@ class LivePipeline:
         if places.shards != self._shards:
             self._shards = places.shards
             self.ingest.set_shards(places.shards)
+        self._lendings = places.lendings
+        self._wipes.follow(places.wipes)
         self.slots.follow(places)
         self.guard.follow(places)
         self.starts.follow(places.idle)
@@ -141,6 +147,7 @@ class LivePipeline:
         received = self.ingest.step(shared, now_us)
         to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
+        outgoing = [*received.outgoing, *self._wipes.look(received.device_state, now_us=now_us)]
         found: Sequence[FoundEvent] = ()
         if self._is_showing:
             for batch in received.live:
@@ -148,14 +155,14 @@ class LivePipeline:
             found = self.guard.look(now_us)
         self._step_count += 1
         if self._step_count % STEPS_PER_TICK or not self._is_showing:
-            return Effects(to_store=to_store, outgoing=received.outgoing, tokens=tokens, found=found)
+            return Effects(to_store=to_store, outgoing=outgoing, tokens=tokens, found=found)
         ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
         frame = encode_live_frame(entries, tick=self.tick_count)
         return Effects(
             to_store=to_store,
-            outgoing=received.outgoing,
+            outgoing=outgoing,
             tokens=tokens,
             ended=ended,
             found=found,
@@ -224,22 +231,39 @@ class LivePipeline:
         if batch.schema in MOVEMENT_SCHEMAS:
             samples = as_samples(batch.rows)
             self.slots.grid.write(devices, batch.headers, samples)
-            self._note_idle(devices, samples, batch.received_us.tolist())
-        elif batch.schema is Schema.HEART:
-            heart_rates = batch.rows["heart_rate"][:, -1].tolist()
-            for device, heart_rate, at_us in zip(devices, heart_rates, batch.received_us.tolist(), strict=True):
-                self.slots.note_heart_rate(device, heart_rate, at_us=at_us)
+            self._note_idle(devices, batch, samples)
         if batch.schema in GUARDED_SCHEMAS:
             blocks = zip(devices, batch.headers, batch.rows, batch.received_us.tolist(), strict=True)
             for device, header, rows, at_us in blocks:
+                taken_us = int(header["t0_us"]) + int(rows["delta_us"][-1])
+                if not self._is_the_wearers(device, int(header["boot"]), taken_us, received_us=at_us):
+                    continue
+                if batch.schema is Schema.HEART:
+                    self.slots.note_heart_rate(device, int(rows["heart_rate"][-1]), at_us=at_us)
                 self.guard.note_block(device, header, batch.schema, rows, received_us=at_us)
 
-    def _note_idle(self, devices: Sequence[str], samples: NDArray[np.int16], received_us: Sequence[int]) -> None:
+    def _is_the_wearers(self, device: str, boot: int, device_us: int, *, received_us: int) -> bool:
+        """Return whether what a device measured at a moment of its clock is of whom it is lent to now.
+
+        Until the first time probe of a boot is answered, a live value counts at its arrival: no limit may wait for it.
+        Movement waits (`LiveGrid`), and so does whatever is stored (`telerehab.attribution`).
+        """
+        lending = self._lendings.get(device)
+        if lending is None:
+            return False
+        server_us = self.slots.grid.server_us_of(device, boot, device_us)
+        at_us = received_us if server_us is None else server_us
+        return lending.contains(at_us, at_us + 1)
+
+    def _note_idle(self, devices: Sequence[str], batch: LiveBatch, samples: NDArray[np.int16]) -> None:
         """Look whether somebody moves with sensors whose patient trains nothing."""
         for place, device in enumerate(devices):
             scale = self.slots.gyro_scale_rad_s(device) if self.starts.watches(device) else None
-            if scale is not None:
-                self.starts.note(device, samples[place, :, 3:] * scale, at_us=received_us[place])
+            if scale is None:
+                continue
+            header, at_us = batch.headers[place], int(batch.received_us[place])
+            if self._is_the_wearers(device, int(header["boot"]), int(header["t0_us"]), received_us=at_us):
+                self.starts.note(device, samples[place, :, 3:] * scale, at_us=at_us)
 
 
 def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
@@ -254,5 +278,6 @@ def _join(earlier: StepEffects, now: StepEffects) -> StepEffects:
         gaps_closed=[*given_up, *others[-UNKEPT_MAX_GAPS:]],
         device_meta=list({said.device: said for said in (*earlier.device_meta, *now.device_meta)}.values()),
         device_state=list({said.device: said for said in (*earlier.device_state, *now.device_state)}.values()),
+        duplicates=list({seen[:5]: seen for seen in (*earlier.duplicates, *now.duplicates)}.values()),
         clock_fits=list({(fit.device, fit.boot): fit for fit in (*earlier.clock_fits, *now.clock_fits)}.values()),
     )

@@ -114,8 +114,15 @@ def get_writing_db(parts: Parts, _reader: CurrentReader) -> Iterator[Session]:
         parts.changes.announce(change)
 
 
+def get_hot_db(parts: Parts) -> Iterator[Session]:
+    """Give a transaction that sees one moment of the hot store and writes nothing."""
+    with reading(parts.database.hot) as db:
+        yield db
+
+
 # `scope="function"`: by default what follows `yield` runs after the answer, and a failed commit would answer 200.
 ReadingDb = Annotated[Session, Depends(get_reading_db, scope="function")]
+HotDb = Annotated[Session, Depends(get_hot_db, scope="function")]
 WritingDb = Annotated[Session, Depends(get_writing_db, scope="function")]
 
 

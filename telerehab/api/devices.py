@@ -7,7 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, StringConstraints
 
-from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb, WritingDb
+from telerehab.api.dependencies import CurrentReader, HotDb, Keys, Now, ReadingDb, WritingDb
+from telerehab.api.ledgers import StreamLedgerRead, shown_stream
 from telerehab.api.models import Answer, Body, LooseMoment, LooseUuid, Title
 from telerehab.auth.policies import MANAGER_OR_ADMIN, THERAPIST_MANAGER_OR_ADMIN, THERAPIST_OR_MANAGER, declares
 from telerehab.db.provisioning import NewDevice
@@ -27,14 +28,16 @@ DeviceName = Annotated[str, StringConstraints(min_length=1, max_length=64, patte
 BodySite = Annotated[str, StringConstraints(max_length=32), AfterValidator(_known_site)]
 
 
-def get_devices(db: ReadingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> DeviceRepository:
+def get_devices(db: ReadingDb, hot: HotDb, reader: CurrentReader, now: Now, key_ring: Keys) -> DeviceRepository:
     """Return the devices of the reader's organisation."""
-    return DeviceRepository(db, reader=reader, now=now, key_ring=key_ring)
+    return DeviceRepository(db, hot=hot, reader=reader, now=now, key_ring=key_ring)
 
 
-def get_writable_devices(db: WritingDb, reader: CurrentReader, now: Now, key_ring: Keys) -> DeviceRepository:
+def get_writable_devices(
+    db: WritingDb, hot: HotDb, reader: CurrentReader, now: Now, key_ring: Keys
+) -> DeviceRepository:
     """Return the devices of the reader's organisation, to change and lend them."""
-    return DeviceRepository(db, reader=reader, now=now, key_ring=key_ring)
+    return DeviceRepository(db, hot=hot, reader=reader, now=now, key_ring=key_ring)
 
 
 Devices = Annotated[DeviceRepository, Depends(get_devices)]
@@ -82,7 +85,10 @@ class WearerRead(Answer):
 
 
 class DeviceRead(Answer):
-    """A device; who has it is told to those who may see the patient."""
+    """A device; who has it is told to those who may see the patient.
+
+    `hindrance` says why a free one cannot be lent yet: `device_unheard`, `device_not_empty`, `device_has_holes`.
+    """
 
     name: str
     kind: str
@@ -93,6 +99,10 @@ class DeviceRead(Answer):
     patient: WearerRead | None
     assignment_id: UUID | None
     is_revoked: bool
+    hindrance: str | None
+    bytes_kept: int | None
+    heard_at: datetime | None
+    wipe_asked_at: datetime | None
 
 
 class CredentialRead(Answer):
@@ -103,6 +113,16 @@ class CredentialRead(Answer):
     kit_id: UUID | None
     usual_site: str | None
     password: str
+
+
+class UnattributedRead(Answer):
+    """Samples that are nobody's: `no_clock_fit` (placed by their arrival), `outside_assignments`, `across_border`."""
+
+    device_name: str
+    reason: str
+    since: datetime
+    until: datetime
+    sample_count: int
 
 
 class KitRead(Answer):
@@ -160,6 +180,27 @@ def renew_credential(device_name: str, devices: WritableDevices) -> object:
 def revoke_device(device_name: str, devices: WritableDevices) -> None:
     """Let a device in no more: it was lost or is worn out."""
     devices.revoke_device(device_name)
+
+
+@router.post("/devices/{device_name}/wipe", response_model=DeviceRead)
+@declares(THERAPIST_MANAGER_OR_ADMIN)
+def wipe_device(device_name: str, devices: WritableDevices) -> object:
+    """Let a device that came back forget what it keeps: what nobody has received of it is lost."""
+    return _shown_device(devices.wipe(device_name))
+
+
+@router.get("/devices/{device_name}/ledger", response_model=list[StreamLedgerRead])
+@declares(MANAGER_OR_ADMIN)
+def get_device_ledger(device_name: str, devices: Devices) -> object:
+    """Tell what became of every block that a device has numbered."""
+    return [shown_stream(stream) for stream in devices.ledger(device_name)]
+
+
+@router.get("/unattributed", response_model=list[UnattributedRead])
+@declares(THERAPIST_MANAGER_OR_ADMIN)
+def list_unattributed(devices: Devices) -> object:
+    """List what devices measured that is nobody's, and why."""
+    return devices.unattributed()
 
 
 @router.get("/kits", response_model=list[KitRead])
@@ -236,6 +277,10 @@ def _shown_device(device: LentDevice) -> DeviceRead:
         else WearerRead(id=lent_to.patient_id, display_name=lent_to.name, birth_date=lent_to.birth_date),
         assignment_id=device.assignment_id,
         is_revoked=device.is_revoked,
+        hindrance=device.hindrance,
+        bytes_kept=device.bytes_kept,
+        heard_at=device.heard_at,
+        wipe_asked_at=device.wipe_asked_at,
     )
 
 

@@ -65,7 +65,10 @@ def _print_report(report: DemoReport) -> None:
             "angle error",
             "blocks",
             "sent",
-            "lost",
+            "late",
+            "again",
+            "missing",
+            "unexplained",
         ],
         [
             (
@@ -79,7 +82,10 @@ def _print_report(report: DemoReport) -> None:
                 _degrees(home.angle_rmse_deg),
                 f"{home.blocks_stored}/{home.blocks_produced}",
                 home.blocks_sent,
-                home.blocks_lost,
+                home.blocks_late,
+                home.blocks_duplicate,
+                ", ".join(f"{cause} {count}" for cause, count in home.blocks_missing.items()) or 0,
+                home.blocks_unexplained,
             )
             for home in report.homes
         ],

@@ -5,7 +5,8 @@ Truth comes from the simulator's files, never over the wire; the stored side is 
 
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +19,14 @@ from sqlmodel import col, select
 from devices.wire import HEADER_SIZE
 from telerehab.db import tables
 from telerehab.db.engine import Database, reading
+from telerehab.db.ledger_rows import read_boots, read_duplicates, read_holes, read_tallies
 from telerehab.demo.care_report import CareReport
 from telerehab.demo.observer import SeenAngles
 from telerehab.demo.truth import Repetition, read_poses, read_true_blocks, read_true_repetitions
+from telerehab.intake.hot_reads import read_clocks
+from telerehab.ledger import ALL_TIME, Hole, make_ledger
 
+OPEN: Final = "missing"
 UNFINISHED_US: Final = 1_500_000
 """A repetition that ended this shortly before the simulator stopped may be counted or not: both are right."""
 
@@ -43,6 +48,17 @@ class HomeReport:
     blocks_sent: int
     blocks_stored: int
     blocks_lost: int
+    blocks_late: int
+    """Among the stored: they came as backfill, or more than two seconds after they were taken."""
+    blocks_duplicate: int
+    """Came again, beside the stored."""
+    blocks_missing: Mapping[str, int]
+    """Those that are not stored and lie in a hole, by its cause; `missing` where it is still open."""
+
+    @property
+    def blocks_unexplained(self) -> int:
+        """Return how many are not stored, and no row says why."""
+        return self.blocks_lost - sum(self.blocks_missing.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +97,8 @@ class DemoReport:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         care = {**asdict(self.care), "is_right": self.care.is_right, "outcomes": self.care.outcomes()}
-        return {**asdict(self), "care": care, "is_whole": self.is_whole, "is_right": self.is_right}
+        homes = [{**asdict(home), "blocks_unexplained": home.blocks_unexplained} for home in self.homes]
+        return {**asdict(self), "homes": homes, "care": care, "is_whole": self.is_whole, "is_right": self.is_right}
 
 
 def match_repetitions(
@@ -128,15 +145,26 @@ def report_home(
     missed_count, invented_count = match_repetitions(
         true_repetitions, counted, stopped_us=int(poses["utc_us"][-1]) if len(poses) else 0
     )
-    produced_count = stored_count = 0
+    produced_count = stored_count = late_count = duplicate_count = 0
+    missing: Counter[str] = Counter()
     for device in devices:
         produced = read_true_blocks(truth / f"{device}.blocks.bin")
         stored = read_stored_digests(database, device)
-        produced_count += len(produced)
-        stored_count += sum(
-            stored.get((int(row["boot"]), int(row["sequence"]))) == bytes(row["digest"]).ljust(16, b"\0")
+        absent = [
+            (int(row["boot"]), int(row["sequence"]))
             for row in produced
-        )
+            if stored.get((int(row["boot"]), int(row["sequence"]))) != bytes(row["digest"]).ljust(16, b"\0")
+        ]
+        produced_count += len(produced)
+        stored_count += len(produced) - len(absent)
+        with reading(database.hot) as db:
+            boots = read_boots(db, [device])
+            holes, duplicates = read_holes(db, boots), read_duplicates(db, boots)
+            received = read_tallies(db, dict.fromkeys(boots, ALL_TIME), clocks=read_clocks(db, [device]))
+        missing += count_by_cause(absent, holes)
+        for stream in make_ledger(received, holes, duplicates):
+            late_count += stream.late_count
+            duplicate_count += stream.duplicate_count
     return HomeReport(
         home=home,
         true_repetition_count=len(true_repetitions),
@@ -150,7 +178,29 @@ def report_home(
         blocks_sent=sent,
         blocks_stored=stored_count,
         blocks_lost=produced_count - stored_count,
+        blocks_late=late_count,
+        blocks_duplicate=duplicate_count,
+        blocks_missing=dict(sorted(missing.items())),
     )
+
+
+def count_by_cause(absent: Iterable[tuple[int, int]], holes: Iterable[Hole]) -> Counter[str]:
+    """Return how many blocks, by boot and sequence, lie in a hole of each cause.
+
+    Examples
+    --------
+    >>> holes = [Hole("s", 1, "imu", 4, 8, "device_overflow"), Hole("s", 1, "imu", 9, 11, None)]
+    >>> sorted(count_by_cause([(1, 4), (1, 7), (1, 8), (1, 9), (2, 9)], holes).items())
+    [('device_overflow', 2), ('missing', 1)]
+    """
+    known = list(holes)
+    causes = (
+        hole.cause or OPEN
+        for boot, sequence in absent
+        for hole in known
+        if hole.boot == boot and hole.start_sequence <= sequence < hole.stop_sequence
+    )
+    return Counter(causes)
 
 
 def read_stored_digests(database: Database, device: str) -> dict[tuple[int, int], bytes]:

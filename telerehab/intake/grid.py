@@ -1,12 +1,13 @@
 """From each sensor's own clock and rate to one common grid: 100 Hz of server time, index 0 chosen per training session.
 
 Two sensors of one patient are two columns of the ring with the same index 0, so equal indices are equal moments. A
-column's clock is its device's clock fit. The first block of a boot is put on the nearest grid time and the rest
-follows without jitter; when the clocks have drifted further than `DRIFT_MAX_US` the column slips by a sample: one is
-written over, or one is held for two grid times.
+column's clock is its device's clock fit. A column takes only what its device measured while it was lent as it is now
+(`telerehab.attribution`): what comes late of an earlier wearer is stored, and not shown as another's. The first block
+of a boot is put on the nearest grid time and the rest follows without jitter; when the clocks have drifted further than
+`DRIFT_MAX_US` the column slips by a sample: one is written over, or one is held for two grid times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from devices.clock_sync import ClockFit
 from devices.ring import CHANNELS, Ring
 from devices.wire import SAMPLE_PERIOD_US
+from telerehab.attribution import Lending
 from telerehab.intake.resampling import Resampler
 
 DRIFT_MAX_US: Final = 7_500
@@ -24,6 +26,7 @@ FEW_PROBES: Final = 5  # a fit of fewer is rough, and does not replace one of mo
 LEAD_IN_US: Final = 1_000_000  # index 0 lies this long before the first sample of the training session
 
 _NO_BOOT: Final = -1
+_NEVER_US: Final = np.iinfo(np.int64).max
 
 Devices = Sequence[str]
 
@@ -49,9 +52,13 @@ class LiveGrid:
         self._clock_b = np.ones(2 * n_places)
         self._drift_max_us = np.full(2 * n_places, DRIFT_MAX_US, np.int64)
         self._column_of: dict[str, int] = {}
+        self._lendings: Mapping[str, Lending] = {}
+        self._lent_from_us = np.full(2 * n_places, _NEVER_US, np.int64)
+        self._lent_until_us = np.zeros(2 * n_places, np.int64)
         self._resamplers: dict[int, Resampler] = {}
         self._fits: dict[tuple[str, int], ClockFit] = {}
         self.unplaced_block_count = 0
+        self.unattributed_block_count = 0
         self.slip_count = 0
 
     def open(self, place: int, *, sensors: Sequence[str | None]) -> None:
@@ -60,6 +67,7 @@ class LiveGrid:
         for column, device in zip((2 * place, 2 * place + 1), sensors, strict=True):
             if device is not None:
                 self._column_of[device] = column
+                self._lend(column, self._lendings.get(device))
 
     def close(self, place: int) -> None:
         """Take the columns of a place back."""
@@ -67,8 +75,15 @@ class LiveGrid:
             self._boot[column] = _NO_BOOT
             self._resamplers.pop(column, None)
             self.ring.assign(column, 0)
+            self._lend(column, None)
         self._epoch_us[place] = 0
         self._column_of = {device: column for device, column in self._column_of.items() if column // 2 != place}
+
+    def follow(self, lendings: Mapping[str, Lending]) -> None:
+        """Learn to whom devices are lent now: of the others, and of other times, nothing is taken."""
+        self._lendings = lendings
+        for device, column in self._column_of.items():
+            self._lend(column, lendings.get(device))
 
     def note_clock(self, device: str, boot: int, fit: ClockFit, *, device_us: int) -> None:
         """Use this fit for a boot of a device from now on, unless a better one is known that it agrees with.
@@ -143,6 +158,9 @@ class LiveGrid:
         self._follow_clocks(columns, boot, t0_us, [devices[index] for index in worn.tolist()])
         placed = self._boot[columns] == boot
         self.unplaced_block_count += int((~placed).sum())
+        is_theirs = self._is_lent(columns, headers, t0_us)
+        self.unattributed_block_count += int((placed & ~is_theirs).sum())
+        placed &= is_theirs
         on_grid = placed & (headers["period_us"] == SAMPLE_PERIOD_US)
         if on_grid.any():
             at = columns[on_grid]
@@ -151,6 +169,24 @@ class LiveGrid:
             self._write_resampled(
                 int(columns[block]), int(headers["period_us"][block]), int(t0_us[block]), samples[block]
             )
+
+    def _lend(self, column: int, lending: Lending | None) -> None:
+        """Let a column take what was measured during a lending, or nothing."""
+        stop_us = 0 if lending is None else lending.stop_us
+        self._lent_from_us[column] = _NEVER_US if lending is None else lending.start_us
+        self._lent_until_us[column] = _NEVER_US if stop_us is None else stop_us
+
+    def _is_lent(
+        self, columns: NDArray[np.intp], headers: NDArray[np.void], t0_us: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which blocks lie within the lending of their column; as `attribution.find_owner`, for many at once."""
+        lasting_us = headers["n_samples"].astype(np.int64) * headers["period_us"]
+        start_us = np.rint(self._clock_a_us[columns] + self._clock_b[columns] * t0_us)
+        stop_us = np.rint(self._clock_a_us[columns] + self._clock_b[columns] * (t0_us + lasting_us))
+        is_lent: NDArray[np.bool_] = (start_us >= self._lent_from_us[columns]) & (
+            stop_us <= self._lent_until_us[columns]
+        )
+        return is_lent
 
     def _index_of(self, columns: NDArray[np.intp], device_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the nearest index of device times [µs]."""
@@ -200,6 +236,9 @@ class LiveGrid:
         if fit is None:
             return
         server_us = fit.to_server_us(t0_us)
+        if not self._lent_from_us[column] <= server_us < self._lent_until_us[column]:
+            self._boot[column] = _NO_BOOT
+            return
         place = column // 2
         if not self._epoch_us[place]:
             self._epoch_us[place] = server_us - LEAD_IN_US

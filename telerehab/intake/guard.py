@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.wire import EventCode, Schema
+from telerehab.attribution import Lending
 from telerehab.care.safety import Limits, Observation, SafetyEvent, Watch, confirm, step
 from telerehab.intake.places import Places, Training
 from telerehab.intake.taken_at import TakenAt
@@ -50,6 +51,8 @@ class Guard:
     """What the rules remember of every training session that is judged."""
 
     def __init__(self) -> None:
+        self.lendings: Mapping[str, Lending] = {}
+        """To whom devices are lent now, as the places say that it follows."""
         self._guarded: dict[UUID, _Guarded] = {}
         self._worn_by: dict[str, _Guarded] = {}
         self._taken_at = TakenAt()
@@ -64,6 +67,7 @@ class Guard:
 
     def follow(self, places: Places) -> None:
         """Watch the training sessions that are open and judged; begin anew where somebody let the patient go on."""
+        self.lendings = places.lendings
         judged = {training.id: training for training in places.trainings if training.limits is not None}
         for training_session in self._guarded.keys() - judged.keys():
             del self._guarded[training_session]

@@ -1,7 +1,8 @@
 """After a restart: let the stored values of open training sessions run past their limits again.
 
 So an episode that a killed process saw, and could not write, is found again; one that is written is known by its id or
-its onset (`telerehab.db.alert_rows`).
+its onset (`telerehab.db.alert_rows`). What a device measured on an earlier wearer, and brought later, is nobody's here
+(`telerehab.attribution`).
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ from sqlmodel import Session
 
 from devices.codec import decode_frames
 from devices.wire import FLAG_BACKFILL, Schema
+from telerehab.attribution import Clocks, Lendings, Unattributed, find_owner
 from telerehab.db.tables import Block
 from telerehab.intake.guard import GUARDED_SCHEMAS, Guard
-from telerehab.intake.hot_reads import table_of
+from telerehab.intake.hot_reads import read_clocks, table_of
 from telerehab.intake.taken_at import TakenAt
 
 LOOK_BACK_US: Final = 600_000_000
@@ -45,7 +47,10 @@ def replay_guard(db: Session, guard: Guard, *, now_us: int) -> None:
     """Feed the guard with what is stored of the last ten minutes of the training sessions that it watches."""
     for training in guard.trainings:
         since_us = max(training.opened_us, now_us - LOOK_BACK_US)
-        for block in _in_order(_read_frames(db, sorted(training.worn), since_us=since_us)):
+        worn = sorted(training.worn)
+        frames = _read_frames(db, worn, since_us=since_us)
+        lendings = {device: [guard.lendings[device]] for device in worn if device in guard.lendings}
+        for block in _in_order(frames, clocks=read_clocks(db, worn), lendings=lendings):
             guard.note_heard([block.device])
             guard.note_rows(block.device, block.schema, block.rows, last_us=block.last_us)
 
@@ -83,12 +88,20 @@ def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[
     return frames
 
 
-def _in_order(frames: Sequence[_Frame]) -> list[_Stored]:
-    """Return blocks in the order in which their values were taken."""
+def _in_order(frames: Sequence[_Frame], *, clocks: Clocks, lendings: Lendings) -> list[_Stored]:
+    """Return the wearers' blocks in the order in which their values were taken."""
     taken_at = TakenAt()
     stored = []
     for frame in sorted(frames, key=lambda each: (each.is_backfill, each.received_us, each.end_device_us)):
+        is_placed = not frame.is_backfill or taken_at.knows(frame.device, frame.boot)
         find = taken_at.of_backfill if frame.is_backfill else taken_at.of_live
         last_us = find(frame.device, boot=frame.boot, device_us=frame.end_device_us, received_us=frame.received_us)
-        stored.append(_Stored(last_us=last_us, device=frame.device, schema=frame.schema, rows=frame.rows))
+        lent, clock = lendings.get(frame.device, ()), clocks.get((frame.device, frame.boot))
+        if clock is None:  # as on the live stream: at the arrival, where that tells anything
+            is_theirs = is_placed and any(lending.contains(last_us, last_us + 1) for lending in lent)
+        else:
+            owner = find_owner(frame.end_device_us, frame.end_device_us + 1, clock=clock, lendings=lent)
+            is_theirs = not isinstance(owner, Unattributed)
+        if is_theirs:
+            stored.append(_Stored(last_us=last_us, device=frame.device, schema=frame.schema, rows=frame.rows))
     return sorted(stored, key=lambda block: block.last_us)

@@ -3,13 +3,14 @@
 Statements are of SQLAlchemy's core, rows are plain values: a restart may read a million blocks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from devices.effects import SequenceRun
+from telerehab.attribution import Clocks, StoredFit, make_clocks
 from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap
 
 
@@ -65,6 +66,16 @@ def read_newest_clock_fits(db: Session) -> list[StoredClockFit]:
         sa.and_(table.c.device == newest.c.device, table.c.boot == newest.c.boot, table.c.from_us == newest.c.from_us),
     )
     return [StoredClockFit(*row) for row in db.connection().execute(statement)]
+
+
+def read_clocks(db: Session, devices: Collection[str]) -> Clocks:
+    """Return the clocks of all boots of these devices, from all fits that are stored."""
+    table = table_of(ClockFit)
+    statement = sa.select(table.c.device, table.c.boot, table.c.from_us, table.c.a_us, table.c.b).where(
+        table.c.device.in_(list(devices))
+    )
+    rows = db.connection().execute(statement)
+    return make_clocks((device, boot, StoredFit(from_us, a_us, b)) for device, boot, from_us, a_us, b in rows)
 
 
 def read_device_reports(db: Session) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -22,8 +22,9 @@ from sqlmodel import SQLModel
 from devices.effects import BlockKey, SequenceRun, StepEffects
 from devices.ports import Token
 from telerehab.db.engine import writing
-from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, Quarantine
+from telerehab.db.tables import Block, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine
 from telerehab.intake.hot_reads import table_of
+from telerehab.intake.wipes import is_empty
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +229,7 @@ def count_rows(effects: StepEffects) -> int:
         + len(effects.clock_fits)
         + len(effects.device_meta)
         + len(effects.device_state)
+        + len(effects.duplicates)
     )
 
 
@@ -298,9 +300,20 @@ def _rows_of_device_meta(effects: StepEffects) -> Rows:
 
 def _rows_of_device_state(effects: StepEffects) -> Rows:
     return [
-        {"device": said.device, "meta": {}, "state": dict(said.document), "received_us": said.received_us}
+        {
+            "device": said.device,
+            "meta": {},
+            "state": dict(said.document),
+            "received_us": said.received_us,
+            "kept_told_us": said.received_us if said.document.keys() & {"kept", "bytes_kept"} else None,
+            "emptied_us": said.received_us if is_empty(said.document) else None,
+        }
         for said in effects.device_state
     ]
+
+
+def _rows_of_duplicates(effects: StepEffects) -> Rows:
+    return [seen._asdict() for seen in effects.duplicates]
 
 
 _ROWS_OF: Final[Mapping[str, Callable[[StepEffects], Rows]]] = MappingProxyType(
@@ -311,6 +324,7 @@ _ROWS_OF: Final[Mapping[str, Callable[[StepEffects], Rows]]] = MappingProxyType(
         "clock_fits": _rows_of_clock_fits,
         "device_meta": _rows_of_device_meta,
         "device_state": _rows_of_device_state,
+        "duplicates": _rows_of_duplicates,
     }
 )
 
@@ -322,13 +336,18 @@ def _insert_or_ignore(dialect: str, model: type[SQLModel]) -> sa.Executable:
 
 
 def _insert_or_replace(
-    dialect: str, model: type[SQLModel], *, key: Sequence[str], changed: Sequence[str]
+    dialect: str, model: type[SQLModel], *, key: Sequence[str], changed: Sequence[str], known: Sequence[str] = ()
 ) -> sa.Executable:
-    """Return the statement that writes `changed` into the row with this key, or makes the row."""
+    """Return the statement that writes `changed` into the row with this key, or makes the row.
+
+    Of the columns `known` only a value that is one is written: NULL leaves what is there.
+    """
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(table_of(model))
+    table = table_of(model)
+    statement = make(table)
+    kept = {name: sa.func.coalesce(statement.excluded[name], table.c[name]) for name in known}
     return statement.on_conflict_do_update(
-        index_elements=list(key), set_={name: statement.excluded[name] for name in changed}
+        index_elements=list(key), set_={name: statement.excluded[name] for name in changed} | kept
     )
 
 
@@ -345,5 +364,17 @@ def _make_statements(dialect: str) -> Mapping[str, sa.Executable]:
         ),
         "clock_fits": _insert_or_ignore(dialect, ClockFit),
         "device_meta": _insert_or_replace(dialect, DeviceReport, key=("device",), changed=("meta", "received_us")),
-        "device_state": _insert_or_replace(dialect, DeviceReport, key=("device",), changed=("state", "received_us")),
+        "device_state": _insert_or_replace(
+            dialect,
+            DeviceReport,
+            key=("device",),
+            changed=("state", "received_us"),
+            known=("kept_told_us", "emptied_us"),
+        ),
+        "duplicates": _insert_or_replace(
+            dialect,
+            DuplicateCount,
+            key=("device", "boot", "stream", "span", "counted_since_us"),
+            changed=("duplicate_count",),
+        ),
     }

@@ -17,10 +17,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from telerehab.attribution import find_owner_at
 from telerehab.clock import Clock, utc_now
 from telerehab.db.alert_rows import is_open, store_event
+from telerehab.db.assignment_rows import read_lendings, read_wearers
 from telerehab.db.changes import Change, take_changes
 from telerehab.db.engine import reading, writing
 from telerehab.db.locks import lock_patient
@@ -222,16 +224,33 @@ def read_untold(engine: sa.Engine, *, since: datetime) -> list[Change]:
 
 
 def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> None:
-    """Insert repetitions with the set in which each started; those whose index is there already stay as they are."""
+    """Insert repetitions with the set in which each started; those whose index is there already stay as they are.
+
+    A repetition whose sensors were not lent to the patient of its training session for all of its time is left out.
+    """
     if not ended:
         return
     make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
     with writing(engine, owner=OWNER) as db:
+        ended = _only_the_patients(db, ended)
         spans = read_spans(db, (repetition.training_session for repetition in ended))
-        db.connection().execute(
-            make(table_of(Repetition)).on_conflict_do_nothing(),
-            [_row(each, set_at(spans.get(each.training_session, ()), each.start_us)) for each in ended],
-        )
+        rows = [_row(each, set_at(spans.get(each.training_session, ()), each.start_us)) for each in ended]
+        if rows:
+            db.connection().execute(make(table_of(Repetition)).on_conflict_do_nothing(), rows)
+
+
+def _only_the_patients(db: Session, ended: Sequence[EndedRepetition]) -> list[EndedRepetition]:
+    """Return the repetitions that the table of assignments gives to the patient of their training session."""
+    lendings = read_lendings(db, frozenset().union(*(repetition.devices for repetition in ended)))
+    wearers = read_wearers(db, {repetition.training_session for repetition in ended})
+    kept: list[EndedRepetition] = []
+    for each in ended:
+        owners = {find_owner_at(each.start_us, each.stop_us, lendings[device]) for device in each.devices}
+        if each.training_session in wearers and not owners <= wearers[each.training_session]:
+            log.warning("a repetition that belongs to nobody, or to another patient, was left out")
+        else:
+            kept.append(each)
+    return kept
 
 
 def _row(repetition: EndedRepetition, training_set_id: UUID | None) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from uuid import UUID
 from sqlmodel import Session, col, func, or_, select
 
 from analytics.exercises import EXERCISES, Exercise
+from telerehab.attribution import Lending
 from telerehab.care.safety import Limits
 from telerehab.clock import to_us
 from telerehab.db.alert_rows import read_confirmations, read_limits_in_force
+from telerehab.db.assignment_rows import to_lending
 from telerehab.db.tables import (
     Assignment,
     Device,
@@ -80,6 +82,11 @@ class Training:
         return self.proximal, self.distal
 
     @property
+    def used_sensors(self) -> frozenset[str]:
+        """Return the sensors from which the movement is told."""
+        return frozenset(filter(None, self.sensors))
+
+    @property
     def measured_from_us(self) -> int:
         """Return since when what the sensors show is this exercise."""
         return self.opened_us if self.exercise_since_us is None else self.exercise_since_us
@@ -114,6 +121,10 @@ class Places:
     """Movement sensors that are lent to somebody who trains nothing now, and their assignments."""
     shards: Mapping[str, str] = field(default_factory=dict)
     """Where the devices that are in a kit send: on its shard."""
+    lendings: Mapping[str, Lending] = field(default_factory=dict)
+    """To whom each device is lent now, and since when: what it measured at another time is not shown as theirs."""
+    wipes: Mapping[str, int] = field(default_factory=dict)
+    """Devices that are lent to nobody and shall forget what they keep, and when that was asked. [µs, server's UTC]"""
 
 
 class Judged(NamedTuple):
@@ -136,11 +147,11 @@ def read_places(db: Session, *, now: datetime) -> Places:
     Of several open training sessions of one patient the newest counts: nobody trains twice at once.
     """
     devices = db.exec(
-        select(Device.name, Device.kind, Kit.shard)
+        select(Device.name, Device.kind, Device.wipe_asked_at, Kit.shard)
         .join(Kit, col(Kit.id) == col(Device.kit_id), isouter=True)
         .where(col(Device.revoked_at).is_(None))
     ).all()
-    kinds = {name: kind for name, kind, _ in devices}
+    kinds = {name: kind for name, kind, _, _ in devices}
     newest: dict[UUID, TrainingSession] = {}
     is_open = select(TrainingSession).where(col(TrainingSession.closed_at).is_(None))
     for training_session in db.exec(is_open.order_by(col(TrainingSession.opened_at))):
@@ -148,9 +159,12 @@ def read_places(db: Session, *, now: datetime) -> Places:
     is_worn = or_(col(Assignment.ends_at).is_(None), col(Assignment.ends_at) > now)
     worn: dict[UUID, list[WornDevice]] = {patient_id: [] for patient_id in newest}
     idle: dict[str, UUID] = {}
+    lendings: dict[str, Lending] = {}
     statement = select(Assignment).where(col(Assignment.starts_at) <= now, is_worn)
     for assignment in db.exec(statement.order_by(col(Assignment.starts_at))):
         kind = kinds.get(assignment.device_name)
+        if kind is not None:
+            lendings[assignment.device_name] = to_lending(assignment)
         if assignment.patient_id not in worn:
             if kind in MOVEMENT_KINDS:
                 idle[assignment.device_name] = assignment.id
@@ -173,7 +187,9 @@ def read_places(db: Session, *, now: datetime) -> Places:
         known_devices=frozenset(kinds),
         trainings=tuple(each for each in trainings if each is not None),
         idle=idle,
-        shards={name: shard for name, _, shard in devices if shard is not None},
+        lendings=lendings,
+        wipes={name: to_us(at) for name, _, at, _ in devices if at is not None and name not in lendings},
+        shards={name: shard for name, _, _, shard in devices if shard is not None},
     )
 
 

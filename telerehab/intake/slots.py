@@ -61,6 +61,8 @@ class EndedRepetition:
     start_us: int
     peak_us: int
     stop_us: int
+    devices: frozenset[str]
+    """The sensors that showed it."""
     row: np.void
 
 
@@ -117,6 +119,7 @@ class LiveSlots:
 
         The next set of the same exercise goes on as it is; another exercise begins anew, with its own still start.
         """
+        self.grid.follow(places.lendings)
         wanted = {training.id: training for training in places.trainings}
         for training_session in [each for each in self._slot_of if each not in wanted]:
             self._leave(training_session)
@@ -302,6 +305,7 @@ class LiveSlots:
             start_us=start_us,
             peak_us=peak_us,
             stop_us=stop_us,
+            devices=self._trainings[training_session].used_sensors,
             row=row.copy(),
         )
 

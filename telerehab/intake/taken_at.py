@@ -29,6 +29,11 @@ class TakenAt:
         self._apart[device] = _Apart(boot, apart_us)
         return device_us + apart_us
 
+    def knows(self, device: str, boot: int) -> bool:
+        """Return whether anything of this boot came as live data, so that the rest can be placed by it."""
+        known = self._apart.get(device)
+        return known is not None and known.boot == boot
+
     def of_backfill(self, device: str, *, boot: int, device_us: int, received_us: int) -> int:
         """Return when something was taken that a device had kept; when it came, where nothing tells more. [µs]"""
         known = self._apart.get(device)

@@ -2,7 +2,9 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +15,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_client import BrokerClient
 from devices.topics import backfill_topic, live_topic, meta_topic, state_topic
+from telerehab.db.engine import reading
+from telerehab.db.repositories.ledgers import read_training_ledger
+from telerehab.db.tables import TrainingSession
 from tests.chaos.world import SPARE_DEVICE, Home, LiveWatch, World, wait_until
 from tests.telerehab.db.postgres import PostgresServer
 
@@ -41,6 +46,18 @@ def assert_nothing_is_lost(world: World) -> None:
     assert {block for block in stored if block.device != SPARE_DEVICE} == made
 
 
+def assert_account_is_right(world: World, home: Home) -> None:
+    """The account of the training session has every block that was made, once, and tells which came late."""
+    with reading(world.database.main) as db, reading(world.database.hot) as hot:
+        row = db.get_one(TrainingSession, home.training_session_id)
+        streams = read_training_ledger(db, hot, row, now=datetime.now(UTC)).streams
+    assert {stream.device: stream.received_count for stream in streams} == Counter(
+        block.device for block in world.true_blocks()
+    )
+    assert {stream.expected_count - stream.received_count for stream in streams} == {0}
+    assert all(stream.late_count > 0 for stream in streams), "nobody was there to take them at once"
+
+
 def test_no_block_and_no_repetition_is_lost_when_ingest_is_killed_twice_in_a_set(world: World) -> None:
     home = world.homes[0]
     world.start_role("broker")
@@ -62,6 +79,7 @@ def test_no_block_and_no_repetition_is_lost_when_ingest_is_killed_twice_in_a_set
         wait_until(lambda: live[home.training_session_id].repetitions[-1] > counted, timeout_s=15)
     let_it_end(world)
     assert_nothing_is_lost(world)
+    assert_account_is_right(world, home)
     assert world.stop("ingest") == 0
     assert world.stored_repetition_count(home) == len(world.true_repetitions(home)) >= 3
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devices import ingest as module
 from devices.codec import DecodedFrames, decode_frames
-from devices.effects import BlockKey, GapRow, Outgoing, SequenceRun, StepEffects
+from devices.effects import SPAN_US, BlockKey, GapRow, Outgoing, SequenceRun, StepEffects
 from devices.ingest import Ingest
 from devices.ports import Raw
 from tests.devices.encoder import frame
@@ -435,7 +435,7 @@ def test_meta_and_state_come_out_checked() -> None:
 def test_an_empty_step_does_nothing() -> None:
     assert make().step([], NOW) == StepEffects(
         blocks=[], live=[], live_restarts=[], quarantined=[], gaps_opened=[], gaps_closed=[], device_meta=[],
-        device_state=[], clock_fits=[], outgoing=[],
+        device_state=[], clock_fits=[], duplicates=[], outgoing=[],
     )  # fmt: skip
 
 
@@ -481,3 +481,14 @@ def test_every_block_is_stored_once_and_no_watermark_passes_what_is_not_committe
             ingest.restore([SequenceRun(*key, key.sequence + 1) for key in committed], now_us=at)
     assert len(stored) == len(set(stored))
     assert committed | set(waiting) <= sent
+
+
+def test_what_comes_again_is_counted_by_stream_and_minute_of_the_devices_clock() -> None:
+    ingest = make()
+    first = frame(0, t0_us=0)
+    late = frame(1, t0_us=SPAN_US)
+    ingest.step([raw(first), raw(late), raw(late)], NOW)
+    effects = ingest.step([raw(first), raw(first), raw(late)], NOW + 1_000)
+    counted = {seen.span: (seen.counted_since_us, seen.duplicate_count) for seen in effects.duplicates}
+    assert counted == {0: (NOW + 1_000, 2), 1: (NOW, 2)}
+    assert ingest.counts["duplicates"] == 4

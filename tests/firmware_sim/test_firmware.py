@@ -301,3 +301,16 @@ def test_a_block_is_due_with_its_last_sample_and_begins_with_its_first() -> None
     assert block is not None
     assert (block.t0_us, block.due_us, block.n_samples) == (OFFSET_US, OFFSET_US + 90_000, 10)
     assert stream.due_us(50) == OFFSET_US + 590_000
+
+
+def test_a_wiped_device_forgets_everything_and_says_so_at_once() -> None:
+    firmware, now_ns = offline_device(30)
+    firmware.connected(now_ns)
+    (state,) = firmware.received("cmd/1/band-1/wipe", b"{}", now_ns)
+    said = json.loads(state.payload)
+    assert (said["kept"], said["bytes_kept"]) == ([[3, "imu", 30]], 0)
+    assert (firmware.n_kept, firmware.tally.wiped) == (0, 30)
+    assert firmware.tend(now_ns + 10 * S_NS) == []
+    (block,) = [each for each in firmware.produce(now_ns + BLOCK_NS)[1] if each.is_block]
+    assert sequences([block]) == [30], "numbers go on"
+    assert json.loads(firmware.connected(now_ns + BLOCK_NS)[0].payload)["kept"] == [[3, "imu", 30]]

@@ -290,6 +290,15 @@ def _adherence(care: FakeCare, _body: Any, _patient: str) -> Answer:
     return 200, {"days": days, "counts": {}, "completeness": 0.72, "missed_run": 1, "is_incomplete": True}
 
 
+_LEDGER = {
+    "training_session_id": SET,
+    "streams": [{"missing": 3, "lost": {"device_overflow": 40}}],
+    "silent": [],
+    "completeness": 0.8213,
+    "is_incomplete": True,
+}
+
+
 def _results(care: FakeCare, _body: Any, _training: str) -> Answer:
     correction = {
         "id": f"{SET[:-2]}91",
@@ -476,6 +485,7 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     (r"GET /api/plan-templates", _templates),
     (rf"GET {_P}/training-sessions", _training_sessions),
     (rf"GET /api/training-sessions{_X}/results", _results),
+    (rf"GET /api/training-sessions{_X}/ledger", _fixed(lambda care: _LEDGER)),
     (rf"GET {_P}/adherence", _adherence),
     (
         rf"GET {_P}/pauses",
@@ -670,7 +680,22 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     (r"GET /api/kits", _fixed(lambda care: [{"id": SET, "name": "Kasse 7"}])),
     (
         r"GET /api/devices",
-        _fixed(lambda care: [{"name": "imu-0102", "kind": "imu6", "kit_id": None, "usual_site": "thigh_right"}]),
+        _fixed(
+            lambda care: [
+                {
+                    "name": "imu-0102",
+                    "kind": "imu6",
+                    "kit_id": None,
+                    "usual_site": "thigh_right",
+                    "is_lent": False,
+                    "is_revoked": False,
+                    "hindrance": "device_not_empty",
+                    "bytes_kept": 48_200,
+                    "heard_at": care.at(minutes=1),
+                    "wipe_asked_at": None,
+                }
+            ]
+        ),
     ),
     (
         rf"GET {_P}/assignments",

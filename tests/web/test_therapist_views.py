@@ -109,6 +109,7 @@ def test_every_section_of_a_record_is_accessible(open_page: OpenPage) -> None:
         page.wait_for_selector('[data-action="correct"]')
         press(page, "correct")
         press(page, "repetitions")
+        page.wait_for_selector('.problem[data-completeness="82"]')
         inspector.look("training")
         press(page, "retract")
         page.fill("[name=right-patient]", "poul")
@@ -129,9 +130,14 @@ def test_every_section_of_a_record_is_accessible(open_page: OpenPage) -> None:
         page.wait_for_selector(".qr")
         press(page, "tablet-code")
         page.wait_for_selector(".six-digits")
+        page.select_option('form:has([data-action="lend"]) select >> nth=0', "device imu-0102")
+        page.wait_for_selector('[data-hindrance="device_not_empty"]')
         inspector.look("tablets and sensors")
+        press(page, "wipe")
+        page.wait_for_selector('[data-action="wipe-yes"]')
+        inspector.look("wiping a sensor")
     assert inspector.wrong == []
-    assert inspector.screen_count == 12
+    assert inspector.screen_count == 13
 
 
 def invite_helper(page: Page) -> None:

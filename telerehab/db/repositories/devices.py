@@ -1,7 +1,8 @@
 """Devices and kits of one organisation, and to whom they are lent, from when to when.
 
-An assignment's time range alone decides whose a measurement is: what a device sends before, after or between two
-assignments belongs to nobody. `provisioning.assign_device` sees to it that no two of a device ever share a moment.
+An assignment's time range alone decides whose a measurement is (`telerehab.attribution`): what a device measured
+before, after or between two assignments belongs to nobody. `provisioning.assign_device` sees to it that no two of a
+device ever share a moment. A device that comes back is lent again once it keeps nothing (`telerehab.care.lending`).
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,26 @@ from sqlmodel import Session, col, func, select
 
 from analytics.exercises import EXERCISES
 from devices.topics import N_SHARDS, is_device_name, shard_name
+from telerehab.attribution import Unattributed
 from telerehab.auth.access import Scope
 from telerehab.auth.audit import record
 from telerehab.auth.device_credentials import BROKER_ROLES, hash_device_password, new_device_password
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
+from telerehab.care.lending import Hindrance, find_hindrance
+from telerehab.clock import from_us, to_us
 from telerehab.db import provisioning
+from telerehab.db.assignment_rows import read_lendings
 from telerehab.db.changes import note_change
+from telerehab.db.device_reports import DeviceSaid, read_reports
+from telerehab.db.ledger_rows import (
+    read_boots,
+    read_duplicates,
+    read_holes,
+    read_minutes,
+    read_single_blocks,
+    read_tallies,
+)
 from telerehab.db.locks import lock_patient
 from telerehab.db.repositories.organisations import lock_organisation
 from telerehab.db.repositories.patients import OpenedPatient, PatientRepository, is_visible_patient
@@ -29,9 +43,13 @@ from telerehab.db.sealing import Identity, PatientSeal
 from telerehab.db.tables import Assignment, Device, Kit, Patient
 from telerehab.db.unique import flush_unique
 from telerehab.errors import ConflictError, InvalidContentError, NotFoundError
+from telerehab.intake.hot_reads import read_clocks
+from telerehab.ledger import ALL_TIME, StreamLedger, find_unattributed, is_undecided, make_ledger
 
 LIST_MAX: Final = 5_000
 KIT_DEVICES_MAX: Final = 20
+UNATTRIBUTED_MAX: Final = 500
+DESK_LOOKS_BACK: Final = timedelta(days=90)
 CLOCK_SLACK: Final = timedelta(minutes=5)
 """How far in the past a page's clock may let an assignment begin; earlier, nobody can say who wore the device."""
 _SINGLE: Final = frozenset({"pelvis", "trunk", "chest"})
@@ -60,6 +78,24 @@ class LentDevice:
     assignment_id: UUID | None
     """Only where the reader may see the patient."""
     is_revoked: bool
+    hindrance: Hindrance | None
+    """Why a device that is free cannot be lent yet."""
+    bytes_kept: int | None
+    """What it last said that it keeps, if it is free."""
+    heard_at: datetime | None
+    """When it last said how it is, if it is free."""
+    wipe_asked_at: datetime | None
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class UnattributedPart:
+    """Samples of a device that are nobody's, and why."""
+
+    device_name: str
+    reason: Unattributed
+    since: datetime
+    until: datetime
+    sample_count: int
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -75,8 +111,9 @@ class KitRows:
 class DeviceRepository:
     """The devices of the reader's organisation, and the assignments of the reader's patients."""
 
-    def __init__(self, db: Session, *, reader: Reader, now: datetime, key_ring: KeyRing) -> None:
+    def __init__(self, db: Session, *, hot: Session, reader: Reader, now: datetime, key_ring: KeyRing) -> None:
         self._db = db
+        self._hot = hot
         self._reader = reader
         self._now = now
         self._key_ring = key_ring
@@ -92,7 +129,11 @@ class DeviceRepository:
         rows = self._db.exec(statement.order_by(col(Device.name)).limit(LIST_MAX)).all()
         lent = self._lent_now()
         seen = self._seen([assignment.patient_id for assignment in lent.values()])
-        return [self._shown(device, kit_name, lent.get(device.name), seen) for device, kit_name in rows]
+        free = [device.name for device, _ in rows if device.name not in lent and device.revoked_at is None]
+        said, returned_us = read_reports(self._hot, free), self._returned_us(free)
+        return [
+            self._shown(device, kit_name, lent.get(device.name), seen, said, returned_us) for device, kit_name in rows
+        ]
 
     def kits(self) -> Sequence[KitRows]:
         """Return the kits by name, each with its devices."""
@@ -225,6 +266,67 @@ class DeviceRepository:
             self._db.add(device)
             self._record("revoke_device", f"device:{name}")
 
+    def wipe(self, name: str) -> LentDevice:
+        """Let a device that came back forget what it keeps; intake tells it, also when it is switched on later.
+
+        Raises
+        ------
+        NotFoundError
+            The device is of elsewhere.
+        ConflictError
+            It is lent, or will be (`device_lent`): what it keeps is somebody's; or it is revoked (`device_revoked`).
+        """
+        device = self._require_device(name, lock=True)
+        if device.revoked_at is not None:
+            raise ConflictError("the device is revoked", code="device_revoked")
+        if self._running(col(Assignment.device_name) == name):
+            raise ConflictError("the device is lent", code="device_lent")
+        device.wipe_asked_at = self._now
+        self._db.add(device)
+        self._db.flush()
+        self._record("wipe_device", f"device:{name}")
+        return next(each for each in self.list() if each.name == name)
+
+    def unattributed(self) -> Sequence[UnattributedPart]:
+        """Return what the devices brought in `DESK_LOOKS_BACK` that is nobody's, newest first, `UNATTRIBUTED_MAX`."""
+        names = self._db.exec(
+            select(Device.name).where(col(Device.organisation_id) == self._reader.organisation_id).limit(LIST_MAX)
+        ).all()
+        minutes = read_minutes(self._hot, names, since_us=to_us(self._now - DESK_LOOKS_BACK))
+        heard = {tally.device for tally in minutes}
+        lendings, clocks = read_lendings(self._db, heard), read_clocks(self._hot, heard)
+        received = []
+        for tally in minutes:
+            clock = clocks.get((tally.device, tally.boot))
+            single = read_single_blocks(self._hot, tally) if is_undecided(tally, clock=clock, lendings=lendings) else ()
+            received += single or [tally]
+        return [
+            UnattributedPart(
+                device_name=found.device,
+                reason=found.reason,
+                since=from_us(found.since_us),
+                until=from_us(found.until_us),
+                sample_count=found.sample_count,
+            )
+            for found in find_unattributed(received, clocks=clocks, lendings=lendings)[:UNATTRIBUTED_MAX]
+        ]
+
+    def ledger(self, name: str) -> Sequence[StreamLedger]:
+        """Return the account of all that a device has sent, by boot and stream.
+
+        Raises
+        ------
+        NotFoundError
+            The device is of elsewhere.
+        """
+        self._require_device(name)
+        boots = read_boots(self._hot, [name])
+        return make_ledger(
+            read_tallies(self._hot, dict.fromkeys(boots, ALL_TIME), clocks=read_clocks(self._hot, [name])),
+            read_holes(self._hot, boots),
+            read_duplicates(self._hot, boots),
+        )
+
     def assignments(self, patient_id: UUID) -> Sequence[Assignment]:
         """Return what is and was lent to a patient, the latest first; NotFoundError where the reader may not see it."""
         self._patients.require(patient_id, Scope.IDENTIFY)
@@ -252,6 +354,9 @@ class DeviceRepository:
         ConflictError
             It is lent in this time (`device_lent`), another device is worn there (`site_taken`), the course is over
             (`course_ended`), the device is revoked (`device_revoked`), or the id is that of another assignment.
+            Another patient has it still (`device_not_returned`), or it has not shown since it came back that it keeps
+            nothing: it was not heard (`device_unheard`), keeps something (`device_not_empty`), or blocks of it are
+            missing (`device_has_holes`).
         InvalidContentError
             It would begin in the past, or end before it begins.
         """
@@ -355,8 +460,37 @@ class DeviceRepository:
             assignment_id=assignment_id,
             created_by=self._reader.account_id,
         )
+        self._refuse_full(device, made)
+        device.wipe_asked_at = None
+        self._db.add(device)
         note_change(self._db, _ASSIGNMENT, made.id, version=1)
         return made
+
+    def _refuse_full(self, device: Device, made: Assignment) -> None:
+        """Refuse a device that may still hold what it measured on somebody else; a patient's own may run on."""
+        others = [row for row in self._running(col(Assignment.device_name) == device.name) if row.id != made.id]
+        if any(row.patient_id != made.patient_id for row in others):
+            raise ConflictError("another patient has the device still", code="device_not_returned")
+        if others:
+            return
+        said = read_reports(self._hot, [device.name]).get(device.name)
+        returned_us = self._returned_us([device.name]).get(device.name)
+        hindrance = find_hindrance(None if said is None else said.ring, returned_us=returned_us)
+        if hindrance is not None:
+            raise ConflictError("the device may keep what it measured before", code=hindrance)
+
+    def _returned_us(self, names: Sequence[str]) -> dict[str, int]:
+        """Return when each of these devices was last taken back; those that were never lent are left out."""
+        statement = (
+            select(Assignment.device_name, func.max(col(Assignment.ends_at)))
+            .where(
+                col(Assignment.device_name).in_(names),
+                col(Assignment.ends_at) <= self._now,
+                col(Assignment.ends_at) > col(Assignment.starts_at),
+            )
+            .group_by(col(Assignment.device_name))
+        )
+        return {name: to_us(ended_at) for name, ended_at in self._db.exec(statement) if ended_at is not None}
 
     def _require_patient(self, patient_id: UUID) -> OpenedPatient:
         """Return a patient to whom the reader may lend; of several who do, one at a time goes on."""
@@ -442,9 +576,18 @@ class DeviceRepository:
         return {patient.id: PatientSeal(patient, self._key_ring).identity() for patient in self._db.exec(statement)}
 
     def _shown(
-        self, device: Device, kit_name: str | None, lent: Assignment | None, seen: dict[UUID, Identity]
+        self,
+        device: Device,
+        kit_name: str | None,
+        lent: Assignment | None,
+        seen: dict[UUID, Identity],
+        reports: dict[str, DeviceSaid],
+        returned_us: dict[str, int],
     ) -> LentDevice:
         lent_to = None if lent is None else seen.get(lent.patient_id)
+        said = reports.get(device.name)
+        is_free = lent is None and device.revoked_at is None
+        hindrance = find_hindrance(None if said is None else said.ring, returned_us=returned_us.get(device.name))
         return LentDevice(
             name=device.name,
             kind=device.kind,
@@ -455,6 +598,10 @@ class DeviceRepository:
             lent_to=lent_to,
             assignment_id=lent.id if lent is not None and lent_to is not None else None,
             is_revoked=device.revoked_at is not None,
+            hindrance=hindrance if is_free else None,
+            bytes_kept=None if said is None else said.bytes_kept,
+            heard_at=None if said is None else from_us(said.ring.heard_us),
+            wipe_asked_at=device.wipe_asked_at,
         )
 
     def _kit_rows(self, kit: Kit) -> KitRows:

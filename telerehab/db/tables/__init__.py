@@ -34,7 +34,7 @@ from telerehab.db.tables.care import (
     TrainingPause,
 )
 from telerehab.db.tables.devices import Assignment, Device, Kit
-from telerehab.db.tables.hot import Block, ClockFit, DeviceReport, Gap, Quarantine
+from telerehab.db.tables.hot import Block, BlockCount, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine
 from telerehab.db.tables.live import LiveEvent, LiveSession, Participant
 from telerehab.db.tables.machinery import Job, Worker
 from telerehab.db.tables.people import (
@@ -66,6 +66,7 @@ __all__ = [
     "Assignment",
     "AuditEvent",
     "Block",
+    "BlockCount",
     "BreakGlass",
     "CalendarFeed",
     "CareRelation",
@@ -74,6 +75,7 @@ __all__ = [
     "Correction",
     "Device",
     "DeviceReport",
+    "DuplicateCount",
     "Duty",
     "Flag",
     "FlagAction",

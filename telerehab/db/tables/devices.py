@@ -39,6 +39,8 @@ class Device(Table, table=True):
     usual_site: str | None = None
     """Where it is worn when its kit is lent: `thigh_right`, `chest`, ..."""
     revoked_at: datetime | None = maybe_moment()
+    wipe_asked_at: datetime | None = maybe_moment()
+    """Since when the device shall forget what it keeps; None once it is lent."""
 
 
 class Assignment(Table, table=True):

@@ -81,3 +81,48 @@ class DeviceReport(Table, table=True):
     meta: dict[str, Any] = json_object()
     state: dict[str, Any] = json_object()
     received_us: int = Field(sa_type=BigInteger)
+    kept_told_us: int | None = Field(default=None, sa_type=BigInteger)
+    """When the device last said what it keeps; a last will says nothing of it."""
+    emptied_us: int | None = Field(default=None, sa_type=BigInteger)
+    """When the device last said that it keeps nothing."""
+
+
+class BlockCount(Table, table=True):
+    """What one stream brought in a minute of its device's clock: of blocks that are no longer in `block`.
+
+    Written in the transaction that deletes the blocks, so that every block is counted once.
+    """
+
+    __tablename__ = "block_count"
+    __table_args__ = owned_by("ingest", store="hot") | {"sqlite_with_rowid": False}
+
+    device: str = Field(primary_key=True)
+    boot: int = Field(primary_key=True, sa_type=BigInteger)
+    stream: str = Field(primary_key=True)
+    span: int = Field(primary_key=True, sa_type=BigInteger)
+    """`t0_us` in whole `devices.effects.SPAN_US`."""
+    block_count: int
+    sample_count: int
+    late_count: int
+    """Blocks that came as backfill, or more than two seconds after they were taken."""
+    start_sequence: int = Field(sa_type=BigInteger)
+    stop_sequence: int = Field(sa_type=BigInteger)
+    first_us: int = Field(sa_type=BigInteger)
+    """Device clock at the first sample of the first and of the last block."""
+    last_us: int = Field(sa_type=BigInteger)
+    first_received_us: int = Field(sa_type=BigInteger)
+
+
+class DuplicateCount(Table, table=True):
+    """Blocks that came again within a minute of a device's clock, as one intake process counted them."""
+
+    __tablename__ = "duplicate_count"
+    __table_args__ = owned_by("ingest", store="hot") | {"sqlite_with_rowid": False}
+
+    device: str = Field(primary_key=True)
+    boot: int = Field(primary_key=True, sa_type=BigInteger)
+    stream: str = Field(primary_key=True)
+    span: int = Field(primary_key=True, sa_type=BigInteger)
+    counted_since_us: int = Field(primary_key=True, sa_type=BigInteger)
+    """When the process began to count: its number replaces its last one, and adds to those before it."""
+    duplicate_count: int

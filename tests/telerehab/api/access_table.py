@@ -125,6 +125,9 @@ POST    /api/devices                                            manager_or_admin
 PUT     /api/devices/{device_name}                              manager_or_admin           org
 DELETE  /api/devices/{device_name}                              manager_or_admin           org
 POST    /api/devices/{device_name}/credential                   manager_or_admin           org
+POST    /api/devices/{device_name}/wipe                         therapist_manager_or_admin org
+GET     /api/devices/{device_name}/ledger                       manager_or_admin           org
+GET     /api/unattributed                                       therapist_manager_or_admin org
 GET     /api/kits                                               therapist_manager_or_admin org
 POST    /api/kits                                               manager_or_admin           org
 DELETE  /api/kits/{kit_id}                                      manager_or_admin           org
@@ -140,6 +143,7 @@ GET     /api/training-sessions/{training_session_id}            care            
 POST    /api/training-sessions/{training_session_id}/close      care                       train
 GET     /api/training-sessions/{training_session_id}/repetitions  care                     see_results
 GET     /api/training-sessions/{training_session_id}/results    care                       see_results
+GET     /api/training-sessions/{training_session_id}/ledger     care                       see_results
 PUT     /api/training-sessions/{training_session_id}/sets/{set_id}  care                   train
 POST    /api/training-sessions/{training_session_id}/sets/{set_id}/end  care               train
 POST    /api/training-sessions/{training_session_id}/corrections  therapist                write_care

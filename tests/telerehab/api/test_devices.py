@@ -10,12 +10,14 @@ import pytest
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
+from devices.effects import DeviceState, GapRow, StepEffects
 from telerehab.auth.device_credentials import SqlCredentials
-from telerehab.clock import utc_now
+from telerehab.clock import to_us, utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.provisioning import assign_device
 from telerehab.db.tables import Assignment
 from telerehab.errors import ConflictError
+from telerehab.intake.hot_store import HotStore
 from telerehab.intake.places import read_places
 from tests.telerehab.api.world import World, new_id, training
 
@@ -36,6 +38,29 @@ def lend(browser: TestClient, patient_id: object, **wish: object) -> str:
     answer = browser.post(f"/api/patients/{patient_id}/assignments", json=wish)
     assert answer.status_code in (201, 404, 409, 422), answer.text
     return "" if answer.status_code == 201 else str(answer.json()["code"])
+
+
+def say(world: World, name: str, **state: object) -> None:
+    """Let a device say how it is, as intake writes it down."""
+    now_us = to_us(utc_now(world.clock))
+    document = {"online": True, "boot": 1, **state}
+    said = DeviceState(device=name, received_us=now_us, is_online=True, boot=1, document=document)
+    keep(world, StepEffects(device_state=[said]))
+
+
+def keep(world: World, effects: StepEffects) -> None:
+    """Let intake store something."""
+    store = HotStore(world.database.hot, group_wait_s=0)
+    assert store.offer(effects)
+    store.start()
+    assert store.close(timeout_s=10)
+
+
+def come_back_empty(world: World, *names: str) -> None:
+    """Let devices say, a second after they came back, that they keep nothing."""
+    world.clock.advance(1)
+    for name in names:
+        say(world, name, kept=[], bytes_kept=0)
 
 
 def rows(world: World) -> Sequence[Assignment]:
@@ -89,7 +114,9 @@ def test_a_device_is_never_with_two_patients_at_once(world: World) -> None:
         assert lend(manager, bo, device_name="s-1", **span(start, stop)) == "device_lent", (start, stop)
     assert lend(manager, karen, device_name="s-1", **span(3, 5)) == "device_lent"
     for start, stop in ((0, 2), (4, 6), (6, None)):
-        assert lend(manager, bo, device_name="s-1", **span(start, stop)) == "", (start, stop)
+        wish = {"device_name": "s-1", **span(start, stop)}
+        assert lend(manager, bo, **wish) == "device_not_returned", (start, stop)
+        assert lend(manager, karen, **wish) == "", (start, stop)
     assert lend(manager, karen, device_name="s-1", **span(100, None)) == "device_lent"
 
 
@@ -180,10 +207,15 @@ def test_a_kit_is_lent_whole_to_the_usual_sites_and_comes_back(world: World) -> 
     assert len(rows(world)) == 3
     (shown,) = therapist.get("/api/kits").json()
     assert {device["patient"]["display_name"] for device in shown["devices"]} == {"Karen Patient 0 here"}
+    world.clock.advance(60)
     for each in first.json():
         ended = therapist.post(f"/api/assignments/{each['id']}/end").json()
         assert ended["ends_at"] is not None
         assert therapist.post(f"/api/assignments/{each['id']}/end").json() == ended
+    assert lend(manager, world.here.patient_ids[1], kit_id=kit["id"]) == "device_unheard"
+    come_back_empty(world, "s-1", "s-2")
+    assert lend(manager, world.here.patient_ids[1], kit_id=kit["id"]) == "device_unheard", "one is still missing"
+    come_back_empty(world, "h-1")
     assert lend(manager, world.here.patient_ids[1], kit_id=kit["id"]) == ""
 
 
@@ -237,10 +269,13 @@ def test_devices_kits_and_assignments_of_elsewhere_do_not_exist(world: World) ->
     assignment_id = manager.get(f"/api/patients/{world.here.patient_ids[0]}/assignments").json()[0]["id"]
     there, own = world.as_staff("team_manager", clinic=world.there), world.there.patient_ids[0]
     assert there.get("/api/devices").json() == there.get("/api/kits").json() == []
+    assert there.get("/api/unattributed").json() == []
     for method, path, body in (
         ("PUT", "/api/devices/s-2", {"usual_site": None}),
         ("POST", "/api/devices/s-2/credential", {}),
         ("DELETE", "/api/devices/s-2", None),
+        ("POST", "/api/devices/s-2/wipe", {}),
+        ("GET", "/api/devices/s-2/ledger", None),
         ("DELETE", f"/api/kits/{kit_id}", None),
         ("POST", "/api/kits", {"id": kit_id, "name": "Kasse"}),
         ("POST", "/api/devices", {"name": "t-1", "kind": "imu6", "kit_id": kit_id}),
@@ -268,6 +303,52 @@ def test_a_name_that_no_device_has_is_not_found(world: World, name: str) -> None
 def test_a_wish_names_one_device_or_kit_and_a_place_of_the_body(sqlite_world: World, wish: dict[str, str]) -> None:
     manager = with_devices(sqlite_world)
     assert lend(manager, sqlite_world.here.patient_ids[0], **wish) == "invalid"
+
+
+def shown(browser: TestClient, name: str) -> dict[str, object]:
+    return next(each for each in browser.get("/api/devices").json() if each["name"] == name)
+
+
+def test_a_device_that_came_back_is_lent_again_once_it_keeps_nothing(world: World) -> None:
+    manager, (karen, bo) = with_devices(world), world.here.patient_ids
+    therapist = world.as_staff("therapist")
+    assert lend(manager, karen, device_name="s-1") == ""
+    world.clock.advance(60)
+    say(world, "s-1", kept=[], bytes_kept=0)
+    assert manager.post("/api/devices/s-1/wipe").json()["code"] == "device_lent", "what it keeps is Karen's"
+    world.clock.advance(60)
+    (assignment,) = manager.get(f"/api/patients/{karen}/assignments").json()
+    manager.post(f"/api/assignments/{assignment['id']}/end")
+    assert lend(manager, bo, device_name="s-1") == "device_unheard", "what it said before it came back is no proof"
+    world.clock.advance(60)
+    say(world, "s-1", kept=[[1, "imu", 70]], bytes_kept=4_560)
+    assert lend(manager, bo, device_name="s-1") == "device_not_empty"
+    assert (shown(manager, "s-1")["hindrance"], shown(manager, "s-1")["bytes_kept"]) == ("device_not_empty", 4_560)
+    asked = therapist.post("/api/devices/s-1/wipe").json()
+    assert asked["wipe_asked_at"] is not None
+    with reading(world.database.main) as db:
+        assert read_places(db, now=utc_now(world.clock)).wipes == {"s-1": to_us(utc_now(world.clock))}
+    assert lend(manager, bo, device_name="s-1") == "device_not_empty", "asked is not done"
+    world.clock.advance(60)
+    hole = GapRow("s-1", 1, "imu", 60, 70, to_us(utc_now(world.clock)), "missing", None)
+    keep(world, StepEffects(gaps_opened=[hole]))
+    say(world, "s-1", kept=[[1, "imu", 90]], bytes_kept=0)
+    assert lend(manager, bo, device_name="s-1") == "device_has_holes"
+    keep(world, StepEffects(gaps_closed=[hole._replace(cause="device_overflow", closed_at_us=1)]))
+    world.clock.advance(60)
+    say(world, "s-1", kept=[[1, "imu", 95]], bytes_kept=152)  # made since then, and nobody's
+    assert shown(manager, "s-1")["hindrance"] is None
+    assert lend(manager, bo, device_name="s-1") == ""
+    assert shown(manager, "s-1")["wipe_asked_at"] is None
+    with reading(world.database.main) as db:
+        assert read_places(db, now=utc_now(world.clock)).wipes == {}, "nothing of Bo's is ever wiped"
+
+
+def test_a_device_that_is_out_of_use_or_was_never_lent_forgets_nothing_or_everything(sqlite_world: World) -> None:
+    manager = with_devices(sqlite_world)
+    assert manager.post("/api/devices/s-1/wipe").status_code == 200
+    manager.delete("/api/devices/s-1")
+    assert manager.post("/api/devices/s-1/wipe").json()["code"] == "device_revoked"
 
 
 def worn_at(world: World, moment: datetime) -> dict[UUID, set[str]]:
@@ -299,6 +380,7 @@ def test_hazard_h2_swapped_devices_bring_no_row_across(world: World) -> None:
         if device in lent and chance.random() < 0.6:
             _, assignment_id = lent.pop(device)
             assert manager.post(f"/api/assignments/{assignment_id}/end").status_code == 200
+            come_back_empty(world, device)
         else:
             answer = manager.post(
                 f"/api/patients/{patient_id}/assignments", json={"device_name": device, "body_site": site}

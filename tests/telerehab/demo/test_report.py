@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,9 @@ def home(**changes: int) -> HomeReport:
         blocks_sent=10,
         blocks_stored=values["blocks_produced"] - values["blocks_lost"],
         blocks_lost=values["blocks_lost"],
+        blocks_late=2,
+        blocks_duplicate=1,
+        blocks_missing={"device_overflow": values["blocks_lost"]},
     )
 
 
@@ -101,6 +105,11 @@ def test_a_whole_report_is_right_only_when_the_care_scene_is() -> None:
     said = json.loads(json.dumps(report.as_dict()))
     assert (said["is_whole"], said["is_right"], said["care"]["is_right"]) == (True, False, False)
     assert said["care"]["outcomes"]["alert_seen"] == "wrong"
+    assert [each["blocks_unexplained"] for each in said["homes"]] == [0]
+
+
+def test_what_is_not_stored_and_in_no_hole_is_unexplained() -> None:
+    assert replace(home(blocks_lost=3), blocks_missing={"missing": 2}).blocks_unexplained == 1
 
 
 @pytest.mark.parametrize(("outcome", "exit_code"), [(Outcome.RIGHT, 0), (Outcome.WRONG, 1)])

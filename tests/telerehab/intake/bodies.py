@@ -7,7 +7,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from devices.effects import BlockKey, Outgoing
 from devices.ports import Raw
+from telerehab.attribution import Lending
 from telerehab.intake.hot_store import keys_of
 from telerehab.intake.places import Places, Training
 from telerehab.intake.slots import EndedRepetition
@@ -24,6 +25,7 @@ from telerehab.live_frame import decode_live_frame
 from telerehab.live_pipeline import Effects, LivePipeline
 
 START_US: Final = 1_790_000_000_000_000
+PATIENT: Final = UUID(int=7)
 STEP_US: Final = 50_000
 TRAVEL_US: Final = 4_000  # from device to server, and back
 ACCEL_SCALE: Final = 0.005  # m/s² a unit
@@ -181,6 +183,8 @@ class House:
         One that goes on after a restart.
     now_us : int
         When this house begins.
+    lendings : mapping of str to Lending, optional
+        To whom devices are lent now; default: those that are worn, to one patient, since the start.
     """
 
     def __init__(
@@ -190,10 +194,12 @@ class House:
         *,
         pipeline: LivePipeline | None = None,
         now_us: int = START_US,
+        lendings: Mapping[str, Lending] | None = None,
     ) -> None:
         self.sensors = list(sensors)
         self.pipeline = pipeline or LivePipeline(capacity=4, window_samples=1_000)
         self.now_us = now_us
+        self.lendings = lendings
         self.is_storing = True
         self.has_room = True
         self.acks: list[tuple[str, Any]] = []
@@ -209,7 +215,10 @@ class House:
     def follow(self, trainings: Iterable[Training]) -> Places:
         """Tell the pipeline who trains now."""
         names = frozenset(sensor.name for sensor in self.sensors) | {"heart-1", "heart-2"}
-        self.places = Places(known_devices=names, trainings=tuple(trainings))
+        trainings = tuple(trainings)
+        worn = frozenset().union(*(training.worn | training.devices for training in trainings))
+        lendings = self.lendings or dict.fromkeys(sorted(worn), Lending(PATIENT, START_US))
+        self.places = Places(known_devices=names, trainings=trainings, lendings=lendings)
         self.pipeline.follow(self.places)
         return self.places
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from sqlmodel import col, select
 
+from devices.clock_sync import ClockFit
+from devices.effects import ClockFitted, StepEffects
 from devices.wire import EVENT_DTYPE, EventCode, Schema
+from telerehab.attribution import Lending
 from telerehab.auth.key_ring import KeyRing
 from telerehab.care.safety import Cause, Limits, SafetyEvent, alert_id, write_limits
 from telerehab.clock import ManualClock, SystemClock, from_us, utc_now
@@ -24,7 +27,8 @@ from telerehab.intake.guard_replay import replay_guard
 from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import MainStore, read_untold, write_alerts
 from telerehab.intake.places import Places, Training, read_places
-from tests.telerehab.intake.bodies import START_US, STEP_US, House, knee, training
+from telerehab.live_pipeline import Effects
+from tests.telerehab.intake.bodies import PATIENT, START_US, STEP_US, House, knee, training
 from tests.telerehab.intake.straps import EVENTS, SECOND_US, SPO2, Strap
 from tests.telerehab.intake.test_main_store import wait_until
 
@@ -481,3 +485,47 @@ def test_H8_the_patients_word_after_their_own_stop_wipes_out_no_hint_of_a_fall_t
     hint = np.array([(0, EventCode.FALL_HINT, 0)], dtype=EVENT_DTYPE)
     guard.note_rows("heart-1", Schema.EVENTS, hint, last_us=START_US + 29 * SECOND_US)
     assert [each.event.cause for each in guard.look(START_US + 31 * SECOND_US)] == [Cause.FALL_HINT]
+
+
+# --- of whom the values are ------------------------------------------------------------------------------------------
+
+
+def old_strap(house: House, *, began_us: int) -> Strap:
+    """Return a strap whose boot has a clock fit: what it sends next was taken from `began_us` on."""
+    strap = Strap(name="heart-1")
+    fit = ClockFit(a_us=float(began_us - strap.clock_us), b=1.0, rmse_us=0.0, n=9)
+    house.pipeline.slots.grid.note_clock("heart-1", 1, fit, device_us=0)
+    house.effects.append(
+        Effects(
+            to_store=StepEffects(clock_fits=[ClockFitted(device="heart-1", boot=1, from_us=0, fit=fit)]), outgoing=()
+        )
+    )
+    return strap
+
+
+@pytest.mark.parametrize(("lent_s", "found_count"), [(0, 1), (100, 0)])
+def test_hazard_h2_values_of_an_earlier_wearer_are_neither_shown_nor_judged(
+    database: Database, lent_s: int, found_count: int
+) -> None:
+    lending = Lending(PATIENT, START_US + lent_s * SECOND_US)
+    house = House([], [judged()], now_us=START_US + 100 * SECOND_US, lendings={"heart-1": lending})
+    strap = old_strap(house, began_us=START_US + 50 * SECOND_US)
+    feed(house, strap, [170] * 20)
+    assert len(found_in(house)) == found_count
+    assert {int(entry["heart_rate"]) for entry in house.entries()} <= ({0, 170} if found_count else {0})
+    keep(house, database)
+    assert len(found_again(house, database)) == found_count
+
+
+@pytest.mark.parametrize("has_fit", [True, False])
+def test_hazard_h2_what_a_device_kept_of_an_earlier_wearer_is_not_found_after_a_restart(
+    database: Database, has_fit: bool
+) -> None:
+    lending = Lending(PATIENT, START_US + 100 * SECOND_US)
+    house = House([], [judged()], now_us=START_US + 100 * SECOND_US, lendings={"heart-1": lending})
+    strap = old_strap(house, began_us=START_US) if has_fit else Strap(name="heart-1")
+    for _ in range(20):
+        house.send(strap.raw([170], at_us=house.now_us, is_backfill=True))
+        house.run(0.1)
+    keep(house, database)
+    assert found_again(house, database) == []

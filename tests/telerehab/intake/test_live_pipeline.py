@@ -9,9 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.results import Phase, Reason
+from devices.clock_sync import ClockSync
 from devices.effects import SequenceRun
 from devices.ports import Raw, Token
+from devices.wire import HEADER_DTYPE
 from telerehab import live_frame, live_pipeline
+from telerehab.attribution import Lending
+from telerehab.intake.grid import DRIFT_MAX_US, LEAD_IN_US, LiveGrid
 from telerehab.live_pipeline import LivePipeline
 from tests.devices.encoder import frame
 from tests.telerehab.intake.bodies import (
@@ -29,6 +33,7 @@ from tests.telerehab.intake.bodies import (
     training,
 )
 
+SKEW_KNOWN_S = 120  # before that, six good probes do not span enough to tell how fast a clock runs
 TURN = 2 * np.pi * 0.5  # of `swing` [rad/s]
 
 
@@ -415,3 +420,68 @@ def test_rows_that_give_blocks_up_outlast_a_full_store(monkeypatch: pytest.Monke
         pipeline.refused(effects, now_us=START_US)
     rows = pipeline.step([], now_us=START_US, is_storing=True).to_store
     assert [row.given_up for row in rows.gaps_closed if row.given_up] == [SequenceRun("band-1", 1, "imu", 0, 5)]
+
+
+def test_hazard_h12_two_sensors_with_clocks_200_ppm_apart_stay_on_one_time_base_for_twenty_minutes() -> None:
+    """Equal places of the grid are moments of both sensors that are never more than a sample and a half apart."""
+    grid, start_us, minutes = LiveGrid(n_places=1, window=1_000), START_US, 20
+    drift_ppm, origin_us = {"thigh-1": 200.0, "shank-1": -200.0}, {"thigh-1": 77_000_000, "shank-1": 9_000_000_000}
+    grid.follow(dict.fromkeys(drift_ppm, Lending(UUID(int=7), start_us)))
+    grid.open(0, sensors=("thigh-1", "shank-1"))
+    clocks = {name: ClockSync() for name in drift_ppm}
+    chance, sequence, apart_us = np.random.default_rng(4), dict.fromkeys(drift_ppm, 0), []
+
+    def device_us(name: str, at_us: float) -> int:
+        return round((at_us - start_us) * (1 + drift_ppm[name] * 1e-6)) + origin_us[name]
+
+    for second in range(60 * minutes):
+        now_us = start_us + (second + 1) * 1_000_000
+        for name, clock in clocks.items():
+            if second % 5 == 0:
+                there_us, back_us = (8_000 + chance.exponential(4_000, 2)).round().tolist()
+                stamp_us = device_us(name, now_us + there_us)
+                assert clock.add_probe(now_us, stamp_us, stamp_us, round(now_us + there_us + back_us))
+                fit = clock.fit()
+                assert fit is not None
+                grid.note_clock(name, 1, fit, device_us=stamp_us)
+            made = sequence[name]
+            while origin_us[name] + (made + 100) * 10_000 <= device_us(name, now_us):
+                header = np.zeros(1, HEADER_DTYPE)
+                header["boot"], header["n_samples"], header["period_us"] = 1, 100, 10_000
+                header["t0_us"] = origin_us[name] + made * 10_000
+                number = np.arange(made, made + 100)
+                samples = np.zeros((1, 100, 6), np.int16)
+                samples[0, :, 0], samples[0, :, 1] = number % 30_000, number // 30_000  # a sample says which it is
+                grid.write([name], header, samples)
+                made += 100
+            sequence[name] = made
+        newest = int(grid.newest().min())
+        if second < SKEW_KNOWN_S:
+            continue
+        raw, valid = grid.window(np.array([newest]), 100)
+        assert valid.all()
+        true_us = []
+        for column, name in enumerate(drift_ppm):
+            number = raw[column, 0].astype(np.int64) + 30_000 * raw[column, 1].astype(np.int64)
+            true_us.append(start_us + number * 10_000 / (1 + drift_ppm[name] * 1e-6))
+        apart_us.append(np.abs(true_us[0] - true_us[1]).max())
+    assert len(apart_us) > 1_000
+    assert max(apart_us) <= 2 * DRIFT_MAX_US, "each column is at most so far from the grid"
+    assert grid.slip_count >= 2 * 60 * minutes * 200 * 1e-6 / 0.01 * 0.8, "the clocks did run apart"
+
+
+def test_hazard_h2_only_what_was_measured_while_the_sensors_were_lent_is_shown() -> None:
+    """The training session is open from the start, the sensors are lent from the tenth to the twentieth second."""
+    lent_us, back_us = START_US + 10_000_000, START_US + 20_000_000
+    lendings = dict.fromkeys(("thigh-1", "shank-1"), Lending(UUID(int=7), lent_us, back_us))
+    house = House(knee(), [training()], lendings=lendings)
+    house.run(9)
+    assert house.entries()[-1]["age_ms"] == live_frame.UNKNOWN_AGE_MS
+    house.run(9)
+    assert house.entries()[-1]["age_ms"] <= 200
+    house.run(6)
+    grid = house.pipeline.slots.grid
+    assert grid.server_us_at(0, 0) + LEAD_IN_US >= lent_us - 20_000
+    assert grid.server_us_at(0, int(grid.newest().max())) <= back_us + 20_000
+    assert grid.unattributed_block_count > 0
+    assert house.entries()[-1]["age_ms"] > 3_000

@@ -11,14 +11,17 @@ from sqlmodel import select
 
 from analytics.results import ALGORITHM_VERSION, REPETITION_DTYPE
 from telerehab.auth.key_ring import KeyRing
-from telerehab.clock import SystemClock, utc_now
+from telerehab.clock import SystemClock, from_us, utc_now
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
-from telerehab.db.tables import Repetition, TrainingSession, Worker
+from telerehab.db.tables import Assignment, Patient, Repetition, TrainingSession, Worker
 from telerehab.db.workers import Heartbeat
 from telerehab.intake.main_store import MainStore, write_repetitions
 from telerehab.intake.places import Places
 from telerehab.intake.slots import EndedRepetition
+
+FIRST_US = 1_790_000_000_000_000
+SENSORS = frozenset({"thigh-1", "shank-1"})
 
 
 @pytest.fixture
@@ -34,6 +37,11 @@ def training_session(database: Database, key_ring: KeyRing) -> UUID:
             opened_by=UUID(int=1),
         )
         db.add(training_session)
+        for name in sorted(SENSORS):
+            provisioning.create_device(db, organisation_id=clinic.id, name=name, kind="imu6")
+            provisioning.assign_device(
+                db, device_name=name, patient_id=patient.id, body_site=None, starts_at=from_us(FIRST_US)
+            )
         db.flush()
         return training_session.id
 
@@ -52,13 +60,14 @@ def store(database: Database) -> Iterator[MainStore]:
 def ended(training_session: UUID, index: int, *, rom_deg: float = 80.0) -> EndedRepetition:
     row = np.zeros(1, REPETITION_DTYPE)
     row["rom_deg"], row["trust"], row["algorithm_version"], row["up_s"] = rom_deg, np.nan, ALGORITHM_VERSION, 1.5
-    start_us = 1_790_000_000_000_000 + index * 4_000_000
+    start_us = FIRST_US + index * 4_000_000
     return EndedRepetition(
         training_session=training_session,
         index=index,
         start_us=start_us,
         peak_us=start_us + 1_000_000,
         stop_us=start_us + 2_000_000,
+        devices=SENSORS,
         row=row[0],
     )
 
@@ -138,3 +147,36 @@ def test_a_database_that_refuses_delays_repetitions_and_loses_none(
         db.connection().execute(text("ALTER TABLE hidden RENAME TO repetition"))
     store.look_again()
     wait_until(lambda: len(stored(database)) == 1)
+
+
+@pytest.mark.parametrize("border", ["taken back before", "lent after", "taken back within", "lent to another"])
+def test_hazard_h2_a_repetition_that_is_not_the_patients_is_not_written(
+    database: Database, training_session: UUID, key_ring: KeyRing, border: str
+) -> None:
+    repetition = ended(training_session, 5)
+    with writing(database.main, owner="web") as db:
+        lent = db.exec(select(Assignment).where(Assignment.device_name == "shank-1")).one()
+        if border == "taken back before":
+            lent.ends_at = from_us(repetition.start_us)
+        elif border == "lent after":
+            lent.starts_at = from_us(repetition.stop_us)
+        elif border == "taken back within":
+            lent.ends_at = from_us(repetition.peak_us)
+        else:
+            organisation_id = db.get_one(Patient, lent.patient_id).organisation_id
+            lent.patient_id = provisioning.create_patient(
+                db, key_ring=key_ring, organisation_id=organisation_id, name="Another"
+            ).id
+        db.add(lent)
+    write_repetitions(database.main, [repetition])
+    assert stored(database) == []
+
+
+def test_a_repetition_between_the_borders_of_a_lending_is_written(database: Database, training_session: UUID) -> None:
+    repetition = ended(training_session, 5)
+    with writing(database.main, owner="web") as db:
+        for lent in db.exec(select(Assignment)):
+            lent.starts_at, lent.ends_at = from_us(repetition.start_us), from_us(repetition.stop_us)
+            db.add(lent)
+    write_repetitions(database.main, [repetition])
+    assert [row.index for row in stored(database)] == [5]

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from analytics.results import Phase
+from telerehab.attribution import Lending
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import from_us
 from telerehab.db import provisioning
@@ -19,7 +20,7 @@ from telerehab.intake.main_store import write_repetitions
 from telerehab.live_pipeline import LivePipeline
 from telerehab.roles.ingest import restore_live, restore_order
 from telerehab.settings import Settings
-from tests.telerehab.intake.bodies import REPETITION_S, START_US, STILL_S, House, knee, training
+from tests.telerehab.intake.bodies import PATIENT, REPETITION_S, START_US, STILL_S, House, knee, training
 
 
 @pytest.fixture
@@ -42,6 +43,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
                 opened_by=UUID(int=9),
             )
         )
+        for name, site in (("thigh-1", "thigh_right"), ("shank-1", "shank_right")):
+            provisioning.create_device(db, organisation_id=clinic.id, name=name, kind="imu6")
+            provisioning.assign_device(
+                db, device_name=name, patient_id=patient.id, body_site=site, starts_at=from_us(START_US)
+            )
     yield database
     database.close()
 
@@ -175,3 +181,16 @@ def test_blocks_from_before_the_training_session_are_left_out(database: Database
     assert n_new == 0
     assert pipeline.slots.engine.repetition_count.sum() == 0
     assert pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]["repetitions"] == 2
+
+
+def test_hazard_h2_blocks_from_before_the_device_was_lent_are_left_out(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 2 * REPETITION_S)
+    keep(house, database)
+    house.lendings = dict.fromkeys(("thigh-1", "shank-1"), Lending(PATIENT, house.now_us))
+    house.follow([training()])
+    pipeline, n_new = restarted(house, database)
+    assert n_new == 0
+    assert pipeline.slots.grid.unattributed_block_count + pipeline.slots.grid.unplaced_block_count > 100
+    assert pipeline.slots.engine.repetition_count.sum() == 0
+    assert (pipeline.slots.grid.newest() == 0).all()

@@ -1,4 +1,5 @@
 import { call, list } from "../shared/api";
+import type { RingState } from "../therapist/types";
 
 export type Role = "therapist" | "team_manager" | "admin" | "auditor";
 export const ROLES: readonly Role[] = ["therapist", "team_manager", "admin", "auditor"];
@@ -83,8 +84,7 @@ export interface PastImport {
   hindered_by: string[];
 }
 
-export interface Device {
-  name: string;
+export interface Device extends RingState {
   kind: string;
   kit_id: string | null;
   usual_site: string | null;
@@ -97,6 +97,14 @@ export interface Kit {
   id: string;
   name: string;
   devices: Device[];
+}
+
+export interface Unattributed {
+  device_name: string;
+  reason: "no_clock_fit" | "outside_assignments" | "across_border";
+  since: string;
+  until: string;
+  sample_count: number;
 }
 
 export interface Credential {
@@ -188,6 +196,7 @@ export const office = {
   importPatients: (base64: string, isDryRun: boolean) =>
     call<ImportAnswer>("POST", "/api/patient-imports", { csv_base64: base64, is_dry_run: isDryRun }),
   devices: () => list<Device>("/api/devices"),
+  unattributed: () => list<Unattributed>("/api/unattributed"),
   kits: () => list<Kit>("/api/kits"),
   addKit: (id: string, name: string) => call<Kit>("POST", "/api/kits", { id, name }),
   retireKit: (id: string) => call<null>("DELETE", `/api/kits/${id}`),

@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
 import { newId } from "../shared/api";
 import { keyOr, t, type TextKey } from "../shared/i18n";
-import { personText } from "../therapist/format";
+import { momentText, personText, plainNumber } from "../therapist/format";
 import { useLoad, useSaving } from "../therapist/load";
 import { Choice, Field, Form } from "../therapist/parts/fields";
 import { Panel, SaveState } from "../therapist/parts/panel";
+import { RingNote } from "../therapist/parts/ring";
 import { BODY_SITES, siteText } from "../therapist/words";
 import { office, type Credential, type Device, type Kit } from "./api";
 
@@ -14,10 +15,31 @@ function kindText(kind: string): string {
   return t(keyOr(`office.device.kind.${kind}` as TextKey, "office.device.kind.other") as "office.device.kind.other");
 }
 
+/** A device that was told to forget answers within seconds. */
+const RING_EVERY_MS = 10_000;
+
+/** What devices measured that belongs to no patient, and why; it names no person. */
+function UnattributedPanel() {
+  const loaded = useLoad(office.unattributed, []);
+  return (
+    <Panel title={t("desk.title")} loaded={loaded} isEmpty={(stretches) => stretches.length === 0} empty={t("desk.empty")}>
+      {(stretches) => (
+        <ul class="plain-list">
+          {stretches.map((stretch) => (
+            <li key={`${stretch.device_name} ${stretch.reason} ${stretch.since}`} data-unattributed={stretch.device_name}>
+              {t("desk.line", { name: stretch.device_name, count: plainNumber(stretch.sample_count), since: momentText(stretch.since) })} · {t(`desk.reason.${stretch.reason}`)}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
 /** Kits and the devices in them, free and lent; a password is shown once. */
 export function DevicesView() {
-  const kits = useLoad(office.kits, []);
-  const devices = useLoad(office.devices, []);
+  const kits = useLoad(office.kits, [], RING_EVERY_MS);
+  const devices = useLoad(office.devices, [], RING_EVERY_MS);
   const reload = async () => {
     await Promise.all([kits.reload(), devices.reload()]);
   };
@@ -33,6 +55,7 @@ export function DevicesView() {
           <DeviceList devices={loose} onChanged={reload} />
         </section>
       )}
+      <UnattributedPanel />
       <NewKit onAdded={reload} />
       <NewDevice kits={kits.value ?? []} onAdded={reload} />
     </div>
@@ -101,6 +124,11 @@ function DeviceList({ devices, onChanged }: { devices: Device[]; onChanged: () =
           </li>
         ))}
       </ul>
+      {devices
+        .filter((device) => !device.is_lent && !device.is_revoked)
+        .map((device) => (
+          <RingNote key={device.name} device={device} onChanged={onChanged} />
+        ))}
       {credential && <CredentialShown credential={credential} />}
       <SaveState saving={saving} />
     </>

@@ -35,6 +35,7 @@ export const care = {
 
   trainingSessions: (patient: string, from: string, to: string) =>
     list<T.TrainingSession>(`${of(patient)}/training-sessions?from=${from}&to=${to}`),
+  ledger: (trainingSession: string) => get<T.Ledger>(`/api/training-sessions/${trainingSession}/ledger`),
   results: (trainingSession: string) => get<T.Results>(`/api/training-sessions/${trainingSession}/results`),
   correct: (trainingSession: string, correction: Record<string, unknown>) =>
     post(`/api/training-sessions/${trainingSession}/corrections`, correction),
@@ -83,6 +84,7 @@ export const care = {
   revokeTablet: (id: string) => remove(`/api/tablets/${id}`),
   kits: () => list<T.Kit>("/api/kits"),
   devices: () => list<T.Device>("/api/devices"),
+  wipe: (device: string) => post(`/api/devices/${device}/wipe`),
   assignments: (patient: string) => list<T.Assignment>(`${of(patient)}/assignments`),
   lend: (patient: string, assignment: Record<string, unknown>) => post(`${of(patient)}/assignments`, assignment),
   endAssignment: (id: string) => post(`/api/assignments/${id}/end`),

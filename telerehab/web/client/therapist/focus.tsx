@@ -9,6 +9,9 @@ import { ExerciseFields } from "./lobby";
 import { AnglePlot } from "./plot";
 import { TilePicture } from "./tile";
 
+/** Of the samples that should have come; with fewer the figures are marked. */
+const MARKED_BELOW_PERCENT = 90;
+
 /** One patient large: picture, numbers with what they are worth, the angle against the target zone. Nobody: the tiles have the room. */
 export function Focus({ visit }: { visit: Visit }) {
   const patient = visit.focused.value;
@@ -108,7 +111,9 @@ function Numbers({ visit, patient }: { visit: Visit; patient: Participant }) {
         </div>
         <div>
           <dt>{t("room.number.completeness")}</dt>
-          <dd>{shown?.completeness == null ? none : t("room.number.percent", { percent: shown.completeness })}</dd>
+          <dd class={shown?.completeness != null && shown.completeness < MARKED_BELOW_PERCENT ? "problem" : ""}>
+            {shown?.completeness == null ? none : t(shown.completeness < MARKED_BELOW_PERCENT ? "completeness.marked" : "room.number.percent", { percent: shown.completeness })}
+          </dd>
         </div>
         <div>
           <dt>{t("room.number.trust")}</dt>

@@ -273,6 +273,7 @@ export interface SetResult {
   rom_median_deg: number | null;
   trust: number | null;
   completeness: number | null;
+  is_incomplete: boolean;
   corrections: Correction[];
 }
 
@@ -413,9 +414,33 @@ export interface Kit {
   name: string;
 }
 
-export interface Device {
+/** Why a device that is free cannot be lent yet; null: it can. */
+export type Hindrance = "device_unheard" | "device_not_empty" | "device_has_holes";
+
+/** What a free device has said of what it keeps. */
+export interface RingState {
   name: string;
+  hindrance: Hindrance | null;
+  bytes_kept: number | null;
+  wipe_asked_at: string | null;
+}
+
+export interface StreamLedger {
+  missing: number;
+  lost: Record<string, number>;
+}
+
+/** What became of what the sensors of a training session measured. */
+export interface Ledger {
+  streams: StreamLedger[];
+  silent: string[];
+  completeness: number | null;
+  is_incomplete: boolean;
+}
+
+export interface Device extends RingState {
   kind: string;
+  kit_id: string | null;
   usual_site: string | null;
   is_lent: boolean;
   is_revoked: boolean;

@@ -7,6 +7,7 @@ import { Dialog } from "../parts/dialog";
 import { Choice, Field, Form } from "../parts/fields";
 import { Panel, SaveState } from "../parts/panel";
 import { PersonName } from "../parts/person";
+import { RingNote } from "../parts/ring";
 import { QrCode } from "../../shared/qr";
 import { LinkToHandOver } from "../parts/qr";
 import type { TabletLink } from "../types";
@@ -128,10 +129,13 @@ function Assignments({ patient }: RecordProps) {
   );
 }
 
+/** A device that was told to forget answers within seconds. */
+const RING_EVERY_MS = 5_000;
+
 /** Lend a whole kit, each device at its usual site, or one device at a stated one. */
 function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) {
   const kits = useLoad(care.kits, []);
-  const devices = useLoad(care.devices, []);
+  const devices = useLoad(care.devices, [], RING_EVERY_MS);
   const [what, setWhat] = useState("");
   const [site, setSite] = useState("");
   const [startsAt, setStartsAt] = useState("");
@@ -145,6 +149,7 @@ function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) 
   const isKit = chosen.startsWith("kit ");
   const name = chosen.slice(chosen.indexOf(" ") + 1);
   const usual = (devices.value ?? []).find((device) => device.name === name)?.usual_site ?? "";
+  const chosenDevices = (devices.value ?? []).filter((device) => (isKit ? device.kit_id === name : device.name === name) && !device.is_lent && !device.is_revoked);
   const lend = async () => {
     if (chosen === "") return;
     const range = { starts_at: startOf(startsAt), ends_at: startOf(endsAt) };
@@ -168,6 +173,9 @@ function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) 
         {t("device.lend")}
       </button>
       <SaveState saving={saving} />
+      {chosenDevices.map((device) => (
+        <RingNote key={device.name} device={device} onChanged={devices.reload} />
+      ))}
       {(kits.error !== null || devices.error !== null) && (
         <p class="problem" role="alert">
           {t("device.list_failed")}

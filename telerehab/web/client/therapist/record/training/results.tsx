@@ -22,6 +22,7 @@ export function ResultsView({ trainingSession, mayWrite }: { trainingSession: st
     <Panel title={t("training.results")} loaded={loaded} class="inner" isEmpty={(results) => results.sets.length === 0} empty={t("training.results.none")}>
       {(results) => (
         <>
+          <Arrived trainingSession={trainingSession} />
           {results.sets.length > 0 && <SetTable results={results} mayWrite={mayWrite} onWithdraw={(id) => void withdraw(id)} />}
           {results.outside.length > 0 && <p>{t("training.outside", { count: results.outside.length })}</p>}
           {results.corrections
@@ -51,6 +52,24 @@ export function ResultsView({ trainingSession, mayWrite }: { trainingSession: st
   );
 }
 
+/** How much of what the sensors measured stands behind the figures; in words where it is too little. */
+function Arrived({ trainingSession }: { trainingSession: string }) {
+  const { value: ledger, error } = useLoad(() => care.ledger(trainingSession), [trainingSession]);
+  if (error !== null) return <p class="soft">{t("ledger.unknown")}</p>;
+  if (ledger === undefined) return null;
+  const missing = ledger.streams.reduce((sum, stream) => sum + stream.missing, 0);
+  const lost = ledger.streams.reduce((sum, stream) => sum + Object.values(stream.lost).reduce((one, other) => one + other, 0), 0);
+  const percent = ledger.completeness === null ? null : Math.floor(ledger.completeness * 100);
+  return (
+    <p class={ledger.is_incomplete ? "problem" : "soft"} data-completeness={percent ?? ""}>
+      {percent === null ? t("ledger.unknown") : t(ledger.is_incomplete ? "ledger.marked" : "ledger.whole", { percent })}
+      {missing > 0 && ` ${t("ledger.missing", { count: missing })}`}
+      {lost > 0 && ` ${t("ledger.lost", { count: lost })}`}
+      {ledger.silent.length > 0 && ` ${t("ledger.silent", { names: ledger.silent.join(", ") })}`}
+    </p>
+  );
+}
+
 /** A number of repetitions; "not measured" where nobody counted. */
 export function countText(count: number | null, target: number | null): string {
   if (count === null) return t("trust.unknown");
@@ -64,8 +83,9 @@ export function countedText(set: Pick<SetResult, "counted" | "original_count" | 
   return t("training.corrected", { count: holds, original: countText(set.original_count, null) });
 }
 
-function percentText(share: number | null): string {
-  return share === null ? t("trust.unknown") : t("room.number.percent", { percent: Math.round(share * 100) });
+function completenessText({ completeness, is_incomplete }: Pick<SetResult, "completeness" | "is_incomplete">): string {
+  if (completeness === null) return t("trust.unknown");
+  return t(is_incomplete ? "completeness.marked" : "room.number.percent", { percent: Math.floor(completeness * 100) });
 }
 
 export function setName(set: SetResult, index: number): string {
@@ -121,7 +141,7 @@ function SetRow({ set, name, mayWrite, onWithdraw }: { set: SetResult; name: str
             <TrustShape level={level} /> {t(`trust.${level}`)}
           </span>
         </td>
-        <td>{percentText(set.completeness)}</td>
+        <td class={set.is_incomplete ? "problem" : ""}>{completenessText(set)}</td>
         <td>
           {set.corrections.length === 0 && <span class="soft">{t("correction.none")}</span>}
           {set.corrections.map((correction) => (
