@@ -39,6 +39,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "ingest": "telerehab.bench.ingest",
     "forward": "telerehab.bench.forward",
     "people": "telerehab.bench.people",
+    "archive": "telerehab.bench.archive",
 }
 """Name -> module, in the order in which `telerehab bench all` runs them; imported when asked for."""
 
