@@ -53,6 +53,8 @@ class Recording:
     schema: Schema
     names: tuple[str, ...]
     units: tuple[str, ...]
+    scales: tuple[float, ...]
+    """`values` of one count of the device."""
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
     device_us: NDArray[np.int64]
@@ -108,6 +110,7 @@ def make_recording(
         schema=stream.schema,
         names=names,
         units=units,
+        scales=scales,
         values=values,
         valid=valid,
         device_us=device_us,

@@ -36,7 +36,7 @@ from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import upgrade
 from telerehab.db.tables import Segment, TrainingSession
-from telerehab.intake.hot_store import HotStore, forget_run
+from telerehab.intake.hot_store import FORGET_MAX_BLOCKS, HotStore, forget_run
 from telerehab.intake.main_store import read_uncleared
 from telerehab.settings import Settings
 
@@ -161,7 +161,7 @@ class _Measured:
         for run_ in runs:
             rest: SequenceRun | None = run_
             while rest is not None:
-                rest = forget_run(self._database.hot, rest).rest
+                rest = forget_run(self._database.hot, rest, block_max=FORGET_MAX_BLOCKS).rest
         if mark_cleared(self._archive, now) != len(rows) or n_samples != self._n_samples:
             raise RuntimeError(f"{n_samples} of {self._n_samples} samples were sealed")
         return n_bytes / n_samples

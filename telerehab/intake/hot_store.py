@@ -192,7 +192,7 @@ class HotStore:
         if run is None:
             return
         try:
-            part = forget_run(self._engine, run)
+            part = forget_run(self._engine, run, block_max=FORGET_MAX_BLOCKS)
         except SQLAlchemyError as error:
             log.warning("sealed blocks could not be deleted: %s", type(error).__name__)
             return
@@ -235,7 +235,7 @@ class HotStore:
         return [key for effects in groups for key in _keys(effects) if key not in left_out]
 
 
-def forget_run(engine: sa.Engine, run: SequenceRun, *, block_max: int = FORGET_MAX_BLOCKS) -> ForgottenPart:
+def forget_run(engine: sa.Engine, run: SequenceRun, *, block_max: int) -> ForgottenPart:
     """Delete the first `block_max` blocks of a run, and keep in mind in the same transaction that they were stored.
 
     So a restart still knows that they need not come again. Where nothing is to be done nothing is written.
