@@ -69,7 +69,10 @@ def read_stream(
         The device has not said what its numbers mean.
     """
     hot = _read_hot(archive, training_session_id, device, stream)  # first: what is gone from there is sealed by now
-    found = _read_sealed(archive, training_session_id, device, stream)
+    try:
+        found = _read_sealed(archive, training_session_id, device, stream)
+    except SegmentMissingError:  # a merge may have replaced it meanwhile: then the rows name another file
+        found = _read_sealed(archive, training_session_id, device, stream)
     parts = (*found.parts, *hot.parts)
     if not parts:
         raise SegmentMissingError(f"training session {training_session_id} has nothing of {device}/{stream}")

@@ -83,6 +83,12 @@ def test_a_sound_archive_is_said_to_be_one(world: World, training: UUID) -> None
     assert (found["is_sound"], found["stray_files"]) == (True, ["segments/ab/left-behind.trs"])
 
 
+def _put_anothers(world: World, path: str) -> None:
+    """Put another segment of the same training session, under the same key, in a segment's place."""
+    (other,) = world.archive.store.paths() - {path}
+    world.archive.store.write(path, world.archive.store.read(other))
+
+
 def _flip(world: World, path: str) -> None:
     data = bytearray(world.archive.store.read(path))
     data[-20] ^= 1
@@ -95,6 +101,7 @@ def _flip(world: World, path: str) -> None:
         (lambda world, path: world.archive.store.remove(path), "missing"),
         (lambda world, path: world.archive.store.write(path, b"TRSG\x01short"), "damaged"),
         (_flip, "locked"),
+        (_put_anothers, "locked"),
         (lambda world, path: change(world, f"UPDATE segment SET sha256 = 'x' WHERE path = '{path}'"), "damaged"),
         (
             lambda world, path: change(world, SHORTER),

@@ -172,7 +172,7 @@ def test_a_simulated_sensor_with_the_noise_of_its_part_stays_below_the_floor() -
         body=body,
     )
     sensor = ImuSensor(BMI270, seed=3, device="x", sampling_rate_hz=100, gyro_bias_deg_s=0.5)
-    rows = sensor.measure(*worn.ideal(np.arange(30_000) * 0.01))
+    rows = sensor.measure(*worn.ideal(np.linspace(0.0, 300.0, 30_000, endpoint=False)))
     assert sealed_bytes_per_sample(rows, period_us=period_us, n_samples=10) <= SIZE_GOAL_B
 
 

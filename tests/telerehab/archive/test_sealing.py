@@ -1,5 +1,6 @@
 """Blocks move into the archive, and whatever step is the last one, every sample is read once."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,10 +18,12 @@ from telerehab.archive.errors import (
     SegmentLockedError,
     SegmentMissingError,
 )
+from telerehab.archive.hot_blocks import read_stream_keys
+from telerehab.archive.merge import merge_segments
 from telerehab.archive.reader import StreamName, list_streams, read_stream
-from telerehab.archive.segment_rows import key_of, open_segment, read_runs
+from telerehab.archive.segment_rows import Archive, key_of, open_segment, read_runs
 from telerehab.archive.store import ArchiveStore
-from telerehab.clock import from_us
+from telerehab.clock import SystemClock, from_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
 from telerehab.db.tables import Assignment, Patient, Retraction, Segment, TrainingSession
@@ -28,6 +31,7 @@ from telerehab.intake.hot_reads import read_sequence_runs
 from telerehab.intake.hot_store import forget_run
 from telerehab.jobs.sealing import seal_segments
 from telerehab.live_pipeline import LivePipeline
+from telerehab.roles.ingest import Intake
 from tests.telerehab.archive.clinic import (
     DEVICE,
     MINUTE,
@@ -40,6 +44,7 @@ from tests.telerehab.archive.clinic import (
     minute_of,
 )
 from tests.telerehab.archive.frames_by_hand import BOOT, T0_US, frames_of, noise
+from tests.telerehab.intake.test_hot_store import wait_until
 
 
 @pytest.fixture
@@ -177,6 +182,48 @@ def test_an_open_training_session_keeps_its_blocks_hot_however_long_it_lasts(wor
     assert world.seal(after=timedelta(hours=9)) == []
 
 
+def test_running_intake_deletes_what_was_sealed_and_jobs_see_it(world: World) -> None:
+    training = world.train()
+    world.store(minute_of(seconds=10)[1])
+    seal_segments(world.database, OPENED + 30 * MINUTE)
+    wish = threading.Event()
+    intake = Intake(world.database.settings, world.database, clock=SystemClock())  # no broker answers at its port
+    intake.start()
+    running = threading.Thread(target=intake.run, args=(wish,))
+    running.start()
+    try:
+        wait_until(lambda: intake.status()["blocks_sealed"] == 100, timeout_s=60)
+    finally:
+        wish.set()
+        running.join()
+        intake.close()
+    assert world.hot_count() == 0
+    assert [row.cleared_at for row in world.segments()] == [None]
+    seal_segments(world.database, OPENED + 31 * MINUTE)
+    assert [row.cleared_at for row in world.segments()] == [OPENED + 31 * MINUTE]
+    assert values_of(world, training).valid.sum() == 1_000
+
+
+def test_a_file_that_a_merge_takes_away_while_it_is_read_is_found_in_the_new_one(world: World) -> None:
+    training = world.train()
+    _, frames = minute_of(seconds=10)
+    for part in (frames[:40], frames[40:]):
+        world.store(part)
+        world.seal()
+        world.forget()
+    url = world.database.settings.archive_url
+    sound = world.archive
+
+    class MergedMeanwhile(ArchiveStore):
+        def read(self, path: str) -> bytes:
+            merge_segments(sound, OPENED, progress=lambda *_: None)
+            return super().read(path)
+
+    world.archive = Archive(database=world.database, store=MergedMeanwhile(url), key_ring=sound.key_ring)
+    assert values_of(world, training).valid.sum() == 1_000
+    assert len(sound.store.paths()) == 1
+
+
 # --- a crash between any two steps ---
 
 
@@ -204,7 +251,7 @@ def test_a_process_that_ends_before_the_row_is_committed_leaves_a_file_and_loses
     rows, frames = minute_of(seconds=10)
     world.store(frames)
     sound, dying = world.archive, store(world.database.settings.archive_url)
-    world.archive = sealing.Archive(database=sound.database, store=dying, key_ring=sound.key_ring)
+    world.archive = Archive(database=sound.database, store=dying, key_ring=sound.key_ring)
     with pytest.raises(KeyboardInterrupt):
         world.seal()
     world.archive = sound
@@ -243,7 +290,7 @@ def test_two_processes_that_seal_the_same_blocks_make_one_segment(world: World) 
 
 def _keys(world: World) -> Any:
     with reading(world.database.hot) as db:
-        return list(sealing.read_stream_keys(db))
+        return list(read_stream_keys(db))
 
 
 class _Spoils(ArchiveStore):
@@ -266,10 +313,10 @@ def test_a_file_that_does_not_read_back_gets_no_row_and_the_blocks_stay(world: W
     world.train()
     world.store(minute_of(seconds=10)[1])
     url = world.database.settings.archive_url
-    world.archive = sealing.Archive(database=world.database, store=_Spoils(url), key_ring=world.archive.key_ring)
+    world.archive = Archive(database=world.database, store=_Spoils(url), key_ring=world.archive.key_ring)
     assert world.seal() == []
     assert (world.segments(), world.archive.store.paths(), world.hot_count()) == ([], set(), 100)
-    world.archive = sealing.Archive(database=world.database, store=_Full(url), key_ring=world.archive.key_ring)
+    world.archive = Archive(database=world.database, store=_Full(url), key_ring=world.archive.key_ring)
     with pytest.raises(ArchiveUnavailableError):
         world.seal()
     assert world.hot_count() == 100
