@@ -1,6 +1,7 @@
 """A whole recording at once: the live engine, driven over it in ticks, so that live and batch cannot disagree."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -8,6 +9,41 @@ import numpy.typing as npt
 
 from analytics.live import Engine
 from analytics.results import REPETITION_DTYPE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionRecording:
+    """One patient's recording of one exercise, as `analyse_session` wants it; see there."""
+
+    raw: npt.NDArray[np.int16]
+    valid: npt.NDArray[np.bool_]
+    exercise: str
+    side: str
+    accel_scale_m_s2: tuple[float, float]
+    gyro_scale_rad_s: tuple[float, float]
+    sensors: Literal["both", "distal"] = "both"
+    target_deg: tuple[float, float] | None = None
+
+
+def analyse_many(
+    items: Iterable[SessionRecording], *, map: Callable[[Callable[[SessionRecording], Any], Any], Any] = map
+) -> Any:
+    """Analyse recordings that have nothing to do with each other.
+
+    Parameters
+    ----------
+    items : iterable of SessionRecording
+    map : callable
+        Applies a function to each: Python's own, one after the other and only when the result is asked for; or that of
+        a pool of processes or a cluster, which decides what order and place the work is done in.
+
+    Returns
+    -------
+    results
+        Whatever `map` returns; with Python's own an iterator over the results of `analyse_session`, in the order of
+        the items.
+    """
+    return map(_analyse, items)
 
 
 def analyse_session(
@@ -86,3 +122,17 @@ def analyse_session(
     whole_ticks = range(0, raw.shape[-1] - n + 1, n)
     ended = [engine.advance(raw[..., start : start + n], valid[:, start : start + n], ready) for start in whole_ticks]
     return np.concatenate([np.empty(0, REPETITION_DTYPE), *ended])
+
+
+def _analyse(item: SessionRecording) -> npt.NDArray[Any]:
+    """Analyse one recording; a function of its own, so that other processes can be told of it."""
+    return analyse_session(
+        item.raw,
+        item.valid,
+        exercise=item.exercise,
+        side=item.side,
+        accel_scale_m_s2=item.accel_scale_m_s2,
+        gyro_scale_rad_s=item.gyro_scale_rad_s,
+        sensors=item.sensors,
+        target_deg=item.target_deg,
+    )

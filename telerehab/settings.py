@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     """SQLAlchemy's address of the main database; empty: a SQLite file in `data_dir`."""
     hot_database_url: str = ""
     """Where ingest keeps blocks; empty: a SQLite file of its own, or the main database on PostgreSQL."""
+    archive_url: str = ""
+    """Where sealed segments lie, for fsspec: `file:///...`, `s3://...`; empty: the folder `archive` in `data_dir`."""
+    archive_grace_s: Annotated[float, Field(ge=0)] = 600.0
+    """How long after the end of a training session, or of an hour, late blocks are waited for before sealing. [s]"""
     secret_key_file: Path = Path()
     key_ring_file: Path = Path()
     """Where the keys of the patients' sealed data lie; empty: `keys/keyring.json` in `data_dir`. Never in a backup."""
@@ -90,6 +94,8 @@ class Settings(BaseSettings):
         if not self.hot_database_url:
             main_is_sqlite = urls.get("database_url", self.database_url).startswith("sqlite")
             urls["hot_database_url"] = f"sqlite:///{data_dir / 'blocks.db'}" if main_is_sqlite else self.database_url
+        if not self.archive_url:
+            urls["archive_url"] = f"file://{data_dir / 'archive'}"
         for name, value in (chosen | urls).items():
             object.__setattr__(self, name, value)
         if (self.tls_certificate is None) != (self.tls_key is None):

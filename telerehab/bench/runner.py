@@ -40,6 +40,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "forward": "telerehab.bench.forward",
     "people": "telerehab.bench.people",
     "simulation": "telerehab.bench.simulation",
+    "archive": "telerehab.bench.archive",
 }
 """Name -> module, in the order in which `telerehab bench all` runs them; imported when asked for."""
 

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from telerehab.cli.archive import archive
 from telerehab.cli.audit import audit
 from telerehab.cli.bench import bench
 from telerehab.cli.broker import broker
@@ -31,6 +32,7 @@ app.add_typer(patient, name="patient")
 app.add_typer(device, name="device")
 app.add_typer(audit, name="audit")
 app.add_typer(broker, name="broker")
+app.add_typer(archive, name="archive")
 
 
 def main() -> None:

@@ -38,6 +38,8 @@ class Database:
 
     main: Engine
     hot: Engine
+    settings: Settings
+    """What they were opened with: for work that needs the keys or the archive as well."""
 
     def close(self) -> None:
         """Close all connections that nobody uses."""
@@ -55,7 +57,7 @@ def open_database(settings: Settings) -> Database:
     """
     main, hot = make_engine(settings.database_url), make_engine(settings.hot_database_url)
     main.update_execution_options(**{KEY_OPTION: audit_key(settings)})
-    return Database(main=main, hot=hot)
+    return Database(main=main, hot=hot, settings=settings)
 
 
 @contextmanager

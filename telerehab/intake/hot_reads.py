@@ -3,7 +3,7 @@
 Statements are of SQLAlchemy's core, rows are plain values: a restart may read a million blocks.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 
 from devices.effects import SequenceRun
 from telerehab.attribution import Clocks, StoredFit, make_clocks
-from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap
+from telerehab.db.tables import Block, ClockFit, DeviceReport, Gap, SealedRun
 
 
 class StoredClockFit(NamedTuple):
@@ -25,9 +25,10 @@ class StoredClockFit(NamedTuple):
 
 
 def read_sequence_runs(db: Session) -> list[SequenceRun]:
-    """Return the stored blocks of all streams as runs without holes, in order of their key.
+    """Return the stored blocks of all streams as runs: those of the hot store, then those that the archive has taken.
 
-    The database does the counting: one row comes back per run, however many blocks there are.
+    Runs of the two may touch or overlap. The database does the counting: one row comes back per run, however many
+    blocks there are.
     """
     block = table_of(Block).c
     rank = sa.func.row_number().over(partition_by=(block.device, block.boot, block.stream), order_by=block.sequence)
@@ -39,7 +40,20 @@ def read_sequence_runs(db: Session) -> list[SequenceRun]:
         .group_by(*key, numbered.c.island)
         .order_by(*key, sa.func.min(numbered.c.sequence))
     )
-    return [SequenceRun(*row) for row in db.connection().execute(runs)]
+    return [SequenceRun(*row) for row in db.connection().execute(runs)] + read_sealed_runs(db)
+
+
+def read_sealed_runs(db: Session) -> list[SequenceRun]:
+    """Return what was deleted here because the archive has it."""
+    table = table_of(SealedRun)
+    return [SequenceRun(*row) for row in db.connection().execute(sa.select(*table.c).order_by(*table.primary_key))]
+
+
+def has_blocks_of(db: Session, devices: Iterable[str]) -> bool:
+    """Return whether there is a block of any of these devices."""
+    table = table_of(Block)
+    statement = sa.select(table.c.device).where(table.c.device.in_(list(devices))).limit(1)
+    return db.connection().execute(statement).first() is not None
 
 
 def read_lost_gaps(db: Session) -> list[SequenceRun]:

@@ -1,7 +1,8 @@
 """The hot store: one thread commits what has arrived, in groups, and only then says so.
 
 The intake loop hands groups over and goes on at once; it never waits for the disk. What has been committed comes back
-as keys (`take_committed`), and only these may be acknowledged to devices. When disk or database refuse, nothing is
+as keys (`take_committed`), and only these may be acknowledged to devices. Between two groups the thread deletes what
+the archive has taken over (`forget`), a bounded number of blocks at a time. When disk or database refuse, nothing is
 reported, the same rows are tried again after a pause, and `is_storing` tells the screens; the thread itself goes on.
 """
 
@@ -9,7 +10,7 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -17,12 +18,12 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 
 from devices.effects import BlockKey, SequenceRun, StepEffects
 from devices.ports import Token
-from telerehab.db.engine import writing
-from telerehab.db.tables import Block, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine
+from telerehab.db.engine import reading, writing
+from telerehab.db.tables import Block, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine, SealedRun
 from telerehab.intake.hot_reads import table_of
 from telerehab.intake.wipes import is_empty
 
@@ -32,11 +33,20 @@ OWNER: Final = "ingest"
 GROUP_WAIT_S: Final = 0.075
 GROUP_MAX_ROWS: Final = 5_000
 QUEUE_MAX_ROWS: Final = 20_000
+FORGET_MAX_BLOCKS: Final = 2_000
+"""Blocks that are deleted between two groups."""
 RETRY_DELAY_S: Final = 0.5
 _FIRST_OF: Final = MappingProxyType({"blocks": "sequence", "gaps": "start_sequence"})
 """Column of the first sequence that a row speaks of, by the name of its statement."""
 
 Rows = list[dict[str, Any]]
+
+
+class ForgottenPart(NamedTuple):
+    """How many blocks were deleted, and what of the run is still to be done."""
+
+    block_count: int
+    rest: SequenceRun | None
 
 
 class HotStore:
@@ -70,10 +80,12 @@ class HotStore:
         self._n_queued_rows = 0  # including the rows that the thread is committing
         self._committed: list[BlockKey | SequenceRun] = []
         self._committed_tokens: list[Token] = []
+        self._to_forget: deque[SequenceRun] = deque()
         self._is_closing = False
         self._is_given_up = False
         self._is_storing = True
         self.committed_block_count = 0
+        self.forgotten_block_count = 0
         self.refused_commit_count = 0
         self.poisonous_row_count = 0
         self._thread = threading.Thread(target=self._run, name="hot store", daemon=True)
@@ -130,6 +142,12 @@ class HotStore:
             committed, self._committed_tokens = self._committed_tokens, []
         return committed
 
+    def forget(self, runs: Iterable[SequenceRun]) -> None:
+        """Delete these blocks when there is time: the archive has them. The newest call counts."""
+        with self._changed:
+            self._to_forget = deque(runs)
+            self._changed.notify_all()
+
     def close(self, *, timeout_s: float) -> bool:
         """Commit what is queued, end the thread; return whether everything was committed in time."""
         with self._changed:
@@ -144,32 +162,62 @@ class HotStore:
 
     def _run(self) -> None:
         """Commit group after group until closed and empty, or given up."""
-        while (groups := self._wait_for_groups()) and not self._is_given_up:
-            committed = self._commit([group.effects for group in groups])
-            with self._changed:
-                if committed is not None:
-                    self._committed += committed
-                    self.committed_block_count += sum(isinstance(key, BlockKey) for key in committed)
-                    for group in groups:
-                        self._committed_tokens += group.tokens
-                        self._n_queued_rows -= group.weight
-                else:
-                    self._queue.extendleft(reversed(groups))
-                self._is_storing = committed is not None
-                if committed is None:
+        while not self._is_given_up and self._wait_for_work():
+            groups = self._take_groups()
+            if groups and not self._store(groups):
+                with self._changed:
                     self._changed.wait_for(lambda: self._is_given_up, timeout=self._retry_delay_s)
+            else:
+                self._forget_some()
 
-    def _wait_for_groups(self) -> "list[_Group]":
-        """Return the groups of the next commit, none when closed and empty."""
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something to do; False when closed and nothing is left to commit."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._queue) or self._is_closing)
-            self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
+            self._changed.wait_for(lambda: bool(self._queue or self._to_forget) or self._is_closing)
+            if self._queue or not self._to_forget:
+                self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
+            return bool(self._queue) or not self._is_closing
+
+    def _take_groups(self) -> "list[_Group]":
+        """Return the groups of the next commit."""
+        with self._changed:
             groups: list[_Group] = []
             n_rows = 0
             while self._queue and n_rows < GROUP_MAX_ROWS:
                 groups.append(self._queue.popleft())
                 n_rows += groups[-1].weight
         return groups
+
+    def _store(self, groups: "Sequence[_Group]") -> bool:
+        """Commit groups, or put them back; return whether the database took them."""
+        committed = self._commit([group.effects for group in groups])
+        with self._changed:
+            if committed is not None:
+                self._committed += committed
+                self.committed_block_count += sum(isinstance(key, BlockKey) for key in committed)
+                for group in groups:
+                    self._committed_tokens += group.tokens
+                    self._n_queued_rows -= group.weight
+            else:
+                self._queue.extendleft(reversed(groups))
+            self._is_storing = committed is not None
+        return committed is not None
+
+    def _forget_some(self) -> None:
+        """Delete a bounded part of what the archive has; what cannot be deleted now is offered again."""
+        with self._changed:
+            run = self._to_forget.popleft() if self._to_forget else None
+        if run is None:
+            return
+        try:
+            part = forget_run(self._engine, run, block_max=FORGET_MAX_BLOCKS)
+        except SQLAlchemyError as error:
+            log.warning("sealed blocks could not be deleted: %s", type(error).__name__)
+            return
+        with self._changed:
+            self.forgotten_block_count += part.block_count
+            if part.rest is not None:
+                self._to_forget.appendleft(part.rest)
 
     def _commit(self, groups: Sequence[StepEffects]) -> list[BlockKey | SequenceRun] | None:
         """Write the groups in one transaction; return what may be acknowledged, None when the database refused."""
@@ -217,6 +265,59 @@ class _Group(NamedTuple):
     def weight(self) -> int:
         """Return what it counts in the queue: its rows, at least one."""
         return max(1, count_rows(self.effects))
+
+
+def forget_run(engine: sa.Engine, run: SequenceRun, *, block_max: int) -> ForgottenPart:
+    """Delete the first `block_max` blocks of a run, and keep in mind in the same transaction that they were stored.
+
+    So a restart still knows that they need not come again. Where nothing is to be done nothing is written.
+    """
+    block = table_of(Block)
+    of_stream = (block.c.device == run.device, block.c.boot == run.boot, block.c.stream == run.stream)
+    in_run = (*of_stream, block.c.sequence >= run.start_sequence, block.c.sequence < run.stop_sequence)
+    with reading(engine) as db:
+        statement = sa.select(block.c.sequence).where(*in_run).order_by(block.c.sequence).limit(block_max + 1)
+        found = list(db.connection().execute(statement).scalars())
+        if not found and _is_kept_in_mind(db, run):
+            return ForgottenPart(block_count=0, rest=None)
+    stop = found[block_max] if len(found) > block_max else run.stop_sequence
+    with writing(engine, owner=OWNER) as db:
+        _keep_in_mind(db, run._replace(stop_sequence=stop))
+        db.connection().execute(sa.delete(block).where(*in_run, block.c.sequence < stop))
+    rest = None if stop == run.stop_sequence else run._replace(start_sequence=stop)
+    return ForgottenPart(block_count=min(len(found), block_max), rest=rest)
+
+
+def _is_kept_in_mind(db: Session, run: SequenceRun) -> bool:
+    sealed = table_of(SealedRun).c
+    statement = sa.select(sealed.device).where(
+        sealed.device == run.device,
+        sealed.boot == run.boot,
+        sealed.stream == run.stream,
+        sealed.start_sequence <= run.start_sequence,
+        sealed.stop_sequence >= run.stop_sequence,
+    )
+    return db.connection().execute(statement).first() is not None
+
+
+def _keep_in_mind(db: Session, run: SequenceRun) -> None:
+    """Note a run as sealed, as one row with those that it touches: a stream has few rows, however long it lives."""
+    table = table_of(SealedRun)
+    touching = (
+        table.c.device == run.device,
+        table.c.boot == run.boot,
+        table.c.stream == run.stream,
+        table.c.start_sequence <= run.stop_sequence,
+        table.c.stop_sequence >= run.start_sequence,
+    )
+    starts_stops = db.connection().execute(sa.select(table.c.start_sequence, table.c.stop_sequence).where(*touching))
+    known = starts_stops.all()
+    whole = run._replace(
+        start_sequence=min([run.start_sequence, *(row[0] for row in known)]),
+        stop_sequence=max([run.stop_sequence, *(row[1] for row in known)]),
+    )
+    db.connection().execute(sa.delete(table).where(*touching))
+    db.connection().execute(sa.insert(table).values(**whole._asdict()))
 
 
 def count_rows(effects: StepEffects) -> int:

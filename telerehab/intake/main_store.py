@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from devices.effects import SequenceRun
 from telerehab.attribution import find_owner_at
 from telerehab.clock import Clock, utc_now
 from telerehab.db.alert_rows import is_open, store_event
@@ -26,7 +27,7 @@ from telerehab.db.assignment_rows import read_lendings, read_wearers
 from telerehab.db.changes import Change, take_changes
 from telerehab.db.engine import reading, writing
 from telerehab.db.locks import lock_patient
-from telerehab.db.tables import Alert, Patient, Repetition, TrainingSession
+from telerehab.db.tables import Alert, Patient, Repetition, Segment, SegmentRun, TrainingSession
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.intake.guard import FoundEvent
 from telerehab.intake.hot_reads import table_of
@@ -42,6 +43,7 @@ OWNER: Final = "ingest"
 PAUSE_MIN_S: Final = 0.1
 QUEUE_MAX_REPETITIONS: Final = 10_000
 QUEUE_MAX_EVENTS: Final = 1_000
+UNCLEARED_MAX: Final = 1_000
 UNTOLD_MAX: Final = timedelta(hours=1)
 """Open alerts that are younger are told again at the start."""
 
@@ -72,6 +74,7 @@ class MainStore:
         self._changes: list[Change] = []
         self._has_told_untold = False
         self._places: Places | None = None
+        self._sealed: list[SequenceRun] | None = None
         self._is_woken = False
         self._is_closing = False
         self._last_beat_ns = clock.monotonic_ns()
@@ -118,6 +121,12 @@ class MainStore:
             places, self._places = self._places, None
         return places
 
+    def take_sealed(self) -> list[SequenceRun] | None:
+        """Return the blocks that the archive holds and that may be in the hot store still; None: nothing was read."""
+        with self._changed:
+            sealed, self._sealed = self._sealed, None
+        return sealed
+
     def close(self, *, timeout_s: float) -> bool:
         """Write what is queued, end the thread; return whether everything was written in time."""
         with self._changed:
@@ -161,8 +170,9 @@ class MainStore:
             self._heartbeat.beat(self._status())
         with reading(self._engine) as db:
             places = read_places(db, now=utc_now(self._clock))
+            sealed = read_uncleared(db)
         with self._changed:
-            self._places = places
+            self._places, self._sealed = places, sealed
 
     def _write_found(self) -> None:
         """Write alerts; only what is committed is told."""
@@ -221,6 +231,20 @@ def read_untold(engine: sa.Engine, *, since: datetime) -> list[Change]:
     statement = select(Alert.id).where(col(Alert.found_by) == OWNER, col(Alert.found_at) >= since, is_open())
     with reading(engine) as db:
         return [Change(table="alert", id=row_id, version=1) for row_id in db.exec(statement)]
+
+
+def read_uncleared(db: Session) -> list[SequenceRun]:
+    """Return the blocks of segments that nobody has yet seen gone from the hot store, a bounded number of runs."""
+    statement = (
+        select(SegmentRun)
+        .join(Segment, col(Segment.id) == col(SegmentRun.segment_id))
+        .where(col(Segment.cleared_at).is_(None))
+        .limit(UNCLEARED_MAX)
+    )
+    return [
+        SequenceRun(row.device, row.boot, row.stream, row.start_sequence, row.stop_sequence)
+        for row in db.exec(statement)
+    ]
 
 
 def write_repetitions(engine: sa.Engine, ended: Sequence[EndedRepetition]) -> None:

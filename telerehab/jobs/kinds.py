@@ -15,6 +15,7 @@ from telerehab.db.engine import Database
 from telerehab.jobs.flags import evaluate_all, evaluate_fresh
 from telerehab.jobs.reminders import remind_all
 from telerehab.jobs.retractions import carry_out_retractions
+from telerehab.jobs.sealing import seal_segments
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -40,6 +41,7 @@ KINDS: Final[Mapping[str, JobKind]] = MappingProxyType(
         "flags_after_training": JobKind(every=timedelta(seconds=20), run=evaluate_fresh),
         "reminders": JobKind(every=timedelta(minutes=5), run=remind_all),
         "retractions": JobKind(every=timedelta(seconds=10), run=carry_out_retractions),
+        "sealing": JobKind(every=timedelta(seconds=30), run=seal_segments),
         "statistics": JobKind(every=timedelta(days=1), run=refresh_statistics),
     }
 )

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from telerehab.care.adherence import DayAdherence, DayStatus, TrainingDone
 from telerehab.care.flag_rules import (
@@ -38,11 +38,13 @@ from telerehab.db.tables import (
     Block,
     Correction,
     Repetition,
+    Segment,
     SelfReport,
     TrainingSession,
     TrainingSet,
 )
 from telerehab.db.tables import Goal as GoalRow
+from telerehab.intake.hot_reads import table_of
 from telerehab.jobs.people import LOOK_BACK, PersonInCourse, Prescribed, group_by_patient, read_people, read_prescribed
 
 DONE: Final = "done"
@@ -272,16 +274,22 @@ def _has_trained_without_data(bouts: Iterable[_Bout]) -> bool:
 
 
 def _read_heard(database: Database, devices: Collection[str]) -> Mapping[str, datetime]:
-    """Return when the last block of each device arrived; a device without blocks is not in it."""
+    """Return when the last block of each device arrived, sealed or not; a device without blocks is not in it."""
+    heard_us: dict[str, int] = {}
     if not devices:
         return {}
-    with reading(database.hot) as db:
+    stores = ((database.hot, Block), (database.main, Segment))
+    for engine, model in stores:
+        table = table_of(model)
         statement = (
-            select(Block.device, sa.func.max(Block.received_us))
-            .where(col(Block.device).in_(devices))
-            .group_by(col(Block.device))
+            sa.select(table.c.device, sa.func.max(table.c.received_us))
+            .where(table.c.device.in_(devices))
+            .group_by(table.c.device)
         )
-        return {device: from_us(received_us) for device, received_us in db.exec(statement)}
+        with reading(engine) as db:
+            for device, received_us in db.connection().execute(statement):
+                heard_us[device] = max(received_us, heard_us.get(device, received_us))
+    return {device: from_us(received_us) for device, received_us in heard_us.items()}
 
 
 def _read_bouts(db: Session, patient_ids: Collection[UUID] | None, *, since: datetime) -> dict[UUID, list[_Bout]]:

@@ -22,6 +22,7 @@ from telerehab.db.workers import Heartbeat
 from telerehab.intake.grid import FEW_PROBES
 from telerehab.intake.guard_replay import replay_guard
 from telerehab.intake.hot_reads import (
+    has_blocks_of,
     read_blocks,
     read_device_reports,
     read_lost_gaps,
@@ -162,6 +163,7 @@ class Intake:
             "blocks_unplaced": self._pipeline.slots.grid.unplaced_block_count,
             "late_steps": self._late_step_count,
             "blocks_committed": self._hot_store.committed_block_count,
+            "blocks_sealed": self._hot_store.forgotten_block_count,
             "rows_queued": self._hot_store.n_queued_rows,
             "groups_refused": self._refused_group_count,
             "commits_refused": self._hot_store.refused_commit_count,
@@ -182,6 +184,9 @@ class Intake:
         places = self._main_store.take_places()
         if places is not None:
             pipeline.follow(places)
+        sealed = self._main_store.take_sealed()
+        if sealed is not None:
+            self._hot_store.forget(sealed)
         self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
         self._client.commit(self._hot_store.take_committed_tokens())
         if not pipeline.is_showing and self._has_caught_up():
@@ -246,17 +251,16 @@ class Intake:
 
 def restore_order(pipeline: LivePipeline, database: Database, places: Places, *, now_us: int) -> bool:
     """Take up order, clocks and scales from the store; return whether an open training session has blocks already."""
+    worn = {device for training in places.trainings for device in training.devices}
     with reading(database.hot) as db:
-        stored = read_sequence_runs(db)
         pipeline.follow(places)
-        pipeline.restore(stored, lost=read_lost_gaps(db), missing=read_open_gaps(db), now_us=now_us)
+        pipeline.restore(read_sequence_runs(db), lost=read_lost_gaps(db), missing=read_open_gaps(db), now_us=now_us)
         for fit in read_newest_clock_fits(db):
             clock = ClockFit(a_us=fit.a_us, b=fit.b, rmse_us=fit.rmse_us, n=FEW_PROBES)
             pipeline.slots.grid.note_clock(fit.device, fit.boot, clock, device_us=0)
         for device, (meta, _) in read_device_reports(db).items():
             pipeline.slots.note_meta(device, read_meta(meta) or {})
-    worn = {device for training in places.trainings for device in training.devices}
-    return any(run.device in worn for run in stored)
+        return has_blocks_of(db, worn)
 
 
 def restore_live(pipeline: LivePipeline, database: Database) -> Sequence[EndedRepetition]:

@@ -19,6 +19,7 @@ from telerehab.db.tables.access import (
     Tablet,
     TabletPairingCode,
 )
+from telerehab.db.tables.archive import Reanalysis, Segment, SegmentRun
 from telerehab.db.tables.base import EVERY_ROLE, NAMING_CONVENTION, Table, UtcDateTime
 from telerehab.db.tables.care import (
     Appointment,
@@ -34,7 +35,16 @@ from telerehab.db.tables.care import (
     TrainingPause,
 )
 from telerehab.db.tables.devices import Assignment, Device, Kit
-from telerehab.db.tables.hot import Block, BlockCount, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine
+from telerehab.db.tables.hot import (
+    Block,
+    BlockCount,
+    ClockFit,
+    DeviceReport,
+    DuplicateCount,
+    Gap,
+    Quarantine,
+    SealedRun,
+)
 from telerehab.db.tables.live import LiveEvent, LiveSession, Participant
 from telerehab.db.tables.machinery import Job, Worker
 from telerehab.db.tables.people import (
@@ -107,10 +117,14 @@ __all__ = [
     "Questionnaire",
     "QuestionnaireResponse",
     "QuestionnaireSchedule",
+    "Reanalysis",
     "Referral",
     "Repetition",
     "Retraction",
+    "SealedRun",
     "SecretLook",
+    "Segment",
+    "SegmentRun",
     "SelfReport",
     "Substitution",
     "Table",

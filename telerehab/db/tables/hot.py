@@ -28,6 +28,19 @@ class Block(Table, table=True):
     """The whole frame."""
 
 
+class SealedRun(Table, table=True):
+    """Blocks `[start_sequence, stop_sequence)` that were deleted because a segment of the archive holds them."""
+
+    __tablename__ = "sealed_run"
+    __table_args__ = owned_by("ingest", store="hot") | {"sqlite_with_rowid": False}
+
+    device: str = Field(primary_key=True)
+    boot: int = Field(primary_key=True, sa_type=BigInteger)
+    stream: str = Field(primary_key=True)
+    start_sequence: int = Field(primary_key=True, sa_type=BigInteger)
+    stop_sequence: int = Field(sa_type=BigInteger)
+
+
 class Gap(Table, table=True):
     """Blocks `[start_sequence, stop_sequence)` that have not come; closed when they do."""
 

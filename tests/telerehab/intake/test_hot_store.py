@@ -20,7 +20,7 @@ from devices.effects import (
     StoreBlock,
 )
 from devices.ports import Token
-from telerehab.db.engine import Database, reading
+from telerehab.db.engine import Database, reading, writing
 from telerehab.intake.hot_reads import (
     StoredClockFit,
     read_blocks,
@@ -28,6 +28,7 @@ from telerehab.intake.hot_reads import (
     read_lost_gaps,
     read_newest_clock_fits,
     read_open_gaps,
+    read_sealed_runs,
     read_sequence_runs,
 )
 from telerehab.intake.hot_store import HotStore
@@ -256,3 +257,45 @@ def test_refused_messages_are_kept_raw_and_may_be_forgotten_by_the_device(hot: E
     with reading(hot) as db:
         stored = db.connection().execute(text("SELECT device, why, payload FROM quarantine ORDER BY received_us")).all()
     assert [tuple(row) for row in stored] == [("thigh-1", "schema", b"\0\xff"), ("thigh-1", "crc", b"")]
+
+
+def test_what_the_archive_has_goes_in_portions_while_new_blocks_are_committed(
+    hot: Engine, store: HotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telerehab.intake.hot_store.FORGET_MAX_BLOCKS", 10)
+    store.offer(StepEffects(blocks=[block(sequence) for sequence in range(200)]))
+    wait_until(lambda: store.committed_block_count == 200)
+    store.forget([SequenceRun("thigh-1", 3_000_000_000, "imu", 0, 120), SequenceRun("gone-1", 1, "imu", 0, 5)])
+    store.offer(StepEffects(blocks=[block(200)]))
+    wait_until(lambda: store.forgotten_block_count == 120 and store.committed_block_count == 201)
+    assert count_blocks(hot) == 81
+    wait_until(lambda: len(_sealed(hot)) == 2)
+    with reading(hot) as db:
+        assert read_sequence_runs(db) == [
+            SequenceRun("thigh-1", 3_000_000_000, "imu", 120, 201),
+            SequenceRun("gone-1", 1, "imu", 0, 5),
+            SequenceRun("thigh-1", 3_000_000_000, "imu", 0, 120),
+        ]
+    store.forget([SequenceRun("thigh-1", 3_000_000_000, "imu", 0, 150)])  # touches what is known: stays one row
+    wait_until(lambda: store.forgotten_block_count == 150)
+    assert SequenceRun("thigh-1", 3_000_000_000, "imu", 0, 150) in _sealed(hot)
+    assert len(_sealed(hot)) == 2
+
+
+def test_deletion_that_the_database_refuses_keeps_nothing_from_being_committed(sqlite_hot: Engine) -> None:
+    store = HotStore(sqlite_hot, group_wait_s=0.01, retry_delay_s=0.02)
+    store.start()
+    store.offer(StepEffects(blocks=[block(0)]))
+    wait_until(lambda: store.committed_block_count == 1)
+    with writing(sqlite_hot, owner="ingest") as db:
+        db.connection().execute(text("DROP TABLE sealed_run"))
+    store.forget([SequenceRun("thigh-1", 3_000_000_000, "imu", 0, 1)])
+    store.offer(StepEffects(blocks=[block(1)]))
+    wait_until(lambda: store.committed_block_count == 2)
+    assert store.close(timeout_s=5)
+    assert count_blocks(sqlite_hot) == 2, "what cannot be noted is not deleted"
+
+
+def _sealed(engine: Engine) -> list[SequenceRun]:
+    with reading(engine) as db:
+        return read_sealed_runs(db)
