@@ -3,7 +3,7 @@ import { ApiError, call } from "../shared/api";
 import { Firmware, type Wish } from "./firmware";
 import { readLinkMessage, type Block } from "./frame";
 import { DeviceLink, type LinkState } from "./link";
-import { askPermission, hearMotion, needsPermission } from "./motion";
+import { askPermission, hearMotion } from "./motion";
 import { makeMeta, Sampler, type Reading } from "./sampler";
 import { keepCredential, keepRunning, readCredential, RingStore, wasRunning, type Credential } from "./store";
 import { keepScreenOn } from "./wake";
@@ -61,16 +61,22 @@ export class Sensor {
     addEventListener("online", () => this.socket?.connect());
     setInterval(() => this.tend(), TEND_MS);
     this.phase.value = "ready";
-    if (wasRunning() && !needsPermission()) await this.start();
+    if (wasRunning()) await this.resume();
   }
 
   /** Begin to measure; called by a tap, because iOS asks the person. */
   async start(): Promise<void> {
     const fault = await askPermission();
-    if (fault !== null) {
-      this.phase.value = fault;
-      return;
-    }
+    if (fault === null) this.run();
+    else this.phase.value = fault;
+  }
+
+  /** Measure on after a reload; where the browser wants a tap first, the page waits for it. */
+  private async resume(): Promise<void> {
+    if ((await askPermission()) === null) this.run();
+  }
+
+  private run(): void {
     keepRunning(true);
     this.phase.value = "running";
     this.letScreenSleep ??= keepScreenOn();

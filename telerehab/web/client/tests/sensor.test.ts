@@ -250,12 +250,18 @@ describe("motion", () => {
   const turning = { alpha: 1, beta: 2, gamma: 3 };
 
   test("iOS gives acceleration with the opposite sign, and rotation with the same", () => {
-    expect(toReading(event(turning), 1)).toEqual({ atUs: 12_500, values: [1, -2, 9.8, 1, 2, 3] });
-    expect(toReading(event(turning), -1)).toEqual({ atUs: 12_500, values: [-1, 2, -9.8, 1, 2, 3] });
+    expect(toReading(event(turning), 1)).toEqual({ atUs: 12_500, values: [2, 1, 9.8, -2, 1, 3] });
+    expect(toReading(event(turning), -1)).toEqual({ atUs: 12_500, values: [-2, -1, -9.8, -2, 1, 3] });
     expect(isApple({ userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0)", maxTouchPoints: 5 })).toBe(true);
     expect(isApple({ userAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X)", maxTouchPoints: 5 })).toBe(true);
     expect(isApple({ userAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X)", maxTouchPoints: 0 })).toBe(false);
     expect(isApple({ userAgent: "Mozilla/5.0 (Linux; Android 16)", maxTouchPoints: 5 })).toBe(false);
+  });
+
+  test("hanging with its top up, a telephone reads as a sensor whose x points away from the trunk", () => {
+    const hanging = { timeStamp: 0, accelerationIncludingGravity: { x: 0, y: 9.8, z: 0 }, rotationRate: { alpha: 0, beta: 0, gamma: 5 } };
+    const values = toReading(hanging as unknown as DeviceMotionEvent, 1)?.values.map((value) => value + 0); // -0 is 0
+    expect(values).toEqual([-9.8, 0, 0, 0, 0, 5]);
   });
 
   test("an event without sensor, or without gyroscope, is no reading", () => {
