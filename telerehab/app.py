@@ -18,6 +18,7 @@ from telerehab.api import (
     appointments,
     break_glass,
     caseload,
+    device_link,
     devices,
     duties,
     exercises,
@@ -38,6 +39,7 @@ from telerehab.api import (
     patient_imports,
     patient_records,
     patients,
+    phone_links,
     plans,
     questionnaires,
     referrals,
@@ -59,12 +61,14 @@ from telerehab.auth.invitations import InvitationDesk
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.auth.logins import LoginDesk
 from telerehab.auth.passwords import Passwords
+from telerehab.auth.phone_links import PhoneLinkDesk
 from telerehab.auth.pins import TabletPins
 from telerehab.broker_changes import BrokerChanges
 from telerehab.clock import Clock, SystemClock
 from telerehab.db.changes import Change, Changes
 from telerehab.db.engine import open_database
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
+from telerehab.live.device_links import DeviceLinks
 from telerehab.live.fanout import LiveFanout
 from telerehab.live.help_calls import HelpCallWatch
 from telerehab.live.media_client import MediaClient
@@ -79,6 +83,7 @@ _ROUTERS: Final = (
     appointments,
     break_glass,
     caseload,
+    device_link,
     devices,
     duties,
     exercises,
@@ -99,6 +104,7 @@ _ROUTERS: Final = (
     patient_imports,
     patient_records,
     patients,
+    phone_links,
     plans,
     questionnaires,
     referrals,
@@ -142,7 +148,7 @@ def create_app(
         opened = _open_parts(
             settings, clock=clock, changes=changes, live_session_maker=live_session_maker, passwords=passwords
         )
-        async with opened as (app.state.parts, app.state.live_fanout):
+        async with opened as (app.state.parts, app.state.live_fanout, app.state.device_links):
             yield
 
     app = FastAPI(
@@ -174,7 +180,7 @@ async def _open_parts(
     changes: Changes | None,
     live_session_maker: LiveSessionMaker | None,
     passwords: Passwords | None,
-) -> AsyncIterator[tuple[WebParts, LiveFanout]]:
+) -> AsyncIterator[tuple[WebParts, LiveFanout, DeviceLinks]]:
     """Open what the web role consists of, and close all of it, also when the start fails midway."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -185,6 +191,8 @@ async def _open_parts(
         key_ring = await asyncio.to_thread(open_key_ring, settings)
         fanout = LiveFanout(settings, database=database, media=media, clock=clock, key_ring=key_ring)
         stack.push_async_callback(fanout.aclose)
+        device_links = DeviceLinks(settings, database=database, clock=clock)
+        stack.push_async_callback(device_links.aclose)
         heartbeat = Heartbeat(database.main, role=OWNER, clock=clock)
         stack.push_async_callback(_take_away, heartbeat)
         tasks = TaskSupervisor()
@@ -192,12 +200,13 @@ async def _open_parts(
             broker_changes = changes = BrokerChanges(settings, clock=clock)
             stack.push_async_callback(asyncio.to_thread, broker_changes.close)
             fanout.start(tasks)
+            device_links.start(tasks)
             tasks.start("broker connection", broker_changes.run)
             keeper = TrainingKeeper(settings, database=database, clock=clock, changes=changes)
             stack.push_async_callback(asyncio.to_thread, keeper.close)
             tasks.start("training keeper", keeper.run)
             tasks.start("help calls", HelpCallWatch(database, clock=clock, changes=changes).run)
-        tasks.start("heartbeat", lambda: _keep_beating(heartbeat))
+        tasks.start("heartbeat", lambda: _keep_beating(heartbeat, device_links))
         stack.push_async_callback(tasks.close)
         pairing_code_key = settings.secret_for("pairing code")
         if passwords is None:
@@ -218,23 +227,24 @@ async def _open_parts(
             invitation_desk=InvitationDesk(database, clock=clock, key_ring=key_ring, changes=changes),
             tablet_pins=TabletPins(database, passwords=passwords, clock=clock),
             pairing_code_key=pairing_code_key,
+            phone_link_desk=PhoneLinkDesk(database, clock=clock, key=settings.secret_for("phone link")),
             key_ring=key_ring,
             changes=changes,
             live_session_maker=live_session_maker or media,
             heartbeat=heartbeat,
             tasks=tasks,
         )
-        yield parts, fanout
+        yield parts, fanout, device_links
 
 
-async def _keep_beating(heartbeat: Heartbeat) -> None:
+async def _keep_beating(heartbeat: Heartbeat, device_links: DeviceLinks) -> None:
     """Say every two seconds that the web role is well, and how late its event loop is."""
     await in_thread(heartbeat.register)
     while True:
         slept_from_s = time.monotonic()
         await asyncio.sleep(BEAT_INTERVAL_S)
         late_ms = round((time.monotonic() - slept_from_s - BEAT_INTERVAL_S) * 1_000)
-        await in_thread(functools.partial(heartbeat.beat, {"loop_late_ms": late_ms}))
+        await in_thread(functools.partial(heartbeat.beat, {"loop_late_ms": late_ms, **device_links.status()}))
 
 
 async def _take_away(heartbeat: Heartbeat) -> None:

@@ -21,6 +21,8 @@ TelerehabError
     TooLargeError          the body is larger than the limit
     MisdirectedError       the host name of the address is not one of ours: add it to `public_hosts`
     MediaUnavailableError  no media worker answers: try again in some seconds
+    BrokerAwayError        the broker takes nothing: the device keeps its data, try again in some seconds
+    TooManyLinksError      the process holds as many device links as it may: try again later
     SecondFactorError      the password was right: give the second factor, or set one up, first
     InvalidContentError    well-formed, but its content cannot be: `faults` says where and why
 ```
@@ -126,6 +128,14 @@ class MisdirectedError(RequestRefusedError):
 
 class MediaUnavailableError(RequestRefusedError):
     """No media worker answers."""
+
+
+class BrokerAwayError(RequestRefusedError):
+    """The broker does not take what a device sends."""
+
+
+class TooManyLinksError(RequestRefusedError):
+    """There are as many device links as a process may hold."""
 
 
 class SecondFactorError(RequestRefusedError):

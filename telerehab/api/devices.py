@@ -62,7 +62,7 @@ class NewDeviceBody(DeviceBody):
     """A new device."""
 
     name: DeviceName
-    kind: Literal["imu6", "imu9", "force", "heart", "spo2"]
+    kind: Literal["imu6", "imu9", "force", "heart", "spo2", "phone"]
 
 
 class AssignmentBody(Body):

@@ -11,6 +11,7 @@ from telerehab.api.shared_look import SharedLook
 from telerehab.auth.invitations import InvitationDesk
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.logins import LoginDesk
+from telerehab.auth.phone_links import PhoneLinkDesk
 from telerehab.auth.pins import TabletPins
 from telerehab.clock import Clock
 from telerehab.db.changes import Changes
@@ -47,6 +48,7 @@ class WebParts:
     invitation_desk: InvitationDesk
     tablet_pins: TabletPins
     pairing_code_key: bytes
+    phone_link_desk: PhoneLinkDesk
     key_ring: KeyRing
     changes: Changes
     live_session_maker: LiveSessionMaker

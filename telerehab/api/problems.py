@@ -20,6 +20,7 @@ from telerehab.api.headers import security_headers
 from telerehab.api.private_log import without_values
 from telerehab.care.reading import name_place
 from telerehab.errors import (
+    BrokerAwayError,
     ConflictError,
     CrossSiteError,
     InvalidContentError,
@@ -33,6 +34,7 @@ from telerehab.errors import (
     SecondFactorError,
     TooLargeError,
     TooManyAttemptsError,
+    TooManyLinksError,
 )
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ STATUS_OF: Final[Mapping[type[RequestRefusedError], HTTPStatus]] = MappingProxyT
         MisdirectedError: HTTPStatus.MISDIRECTED_REQUEST,
         TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
         MediaUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        BrokerAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+        TooManyLinksError: HTTPStatus.SERVICE_UNAVAILABLE,
         SecondFactorError: HTTPStatus.FORBIDDEN,
         InvalidContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     }
@@ -65,6 +69,8 @@ CODE_OF: Final[Mapping[type[RequestRefusedError], str]] = MappingProxyType(
         MisdirectedError: "misdirected",
         TooManyAttemptsError: "too_many_attempts",
         MediaUnavailableError: "media_unavailable",
+        BrokerAwayError: "broker_away",
+        TooManyLinksError: "too_many_links",
         SecondFactorError: "second_factor",
         InvalidContentError: "invalid",
     }

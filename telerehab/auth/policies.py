@@ -55,6 +55,8 @@ class Policy:
 
 
 PUBLIC: Final = Policy(name="public", roles=None)
+DEVICE: Final = Policy(name="device", roles=None)
+"""No browser's login counts: a device shows its own credential, in a header or in its first message."""
 LOGGED_IN: Final = Policy(name="logged_in", roles=frozenset(READER_ROLES))
 FIRST_FACTOR: Final = Policy(name="first_factor", roles=frozenset(READER_ROLES), needs_full=False)
 """What a login may do before its second factor: give one, set one up, say who it is, log out."""

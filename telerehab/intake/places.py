@@ -31,7 +31,8 @@ from telerehab.intake.sets import SetSpan, to_span
 
 HEART_KIND: Final = "heart"
 SPO2_KIND: Final = "spo2"
-MOVEMENT_KINDS: Final = frozenset({"imu6", "imu9"})
+MOVEMENT_KINDS: Final = frozenset({"imu6", "imu9", "phone"})
+"""A `phone` is a telephone or tablet strapped on; its page sends the stream of an imu6."""
 FULL: Final = "full"
 COMMUNICATION_ONLY: Final = "communication_only"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

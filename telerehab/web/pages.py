@@ -14,7 +14,7 @@ from telerehab.auth.policies import PUBLIC, declares
 from telerehab.auth.reader import Reader, ReaderRole
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
-PAGES: Final = ("enter.html", "therapist.html", "patient.html", "office.html")
+PAGES: Final = ("enter.html", "therapist.html", "patient.html", "office.html", "sensor.html")
 MISSING: Final = (
     "The pages of telerehab have not been built: run `make install` in the source folder, or install the wheel, "
     "then start again.\n"
@@ -73,6 +73,12 @@ def make_pages_router(folder: Path = STATIC_FOLDER) -> APIRouter:
     def show_office(reader: MaybeReader) -> Response:
         """Show the page of team managers, administrators and auditors."""
         return _page_for(folder, "/office", reader)
+
+    @router.get("/sensor")
+    @declares(PUBLIC)
+    def show_sensor() -> Response:
+        """Show the page that makes a telephone a sensor."""
+        return _page(folder, "sensor.html")
 
     return router
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from devices.link_messages import MAX_LINK_BYTES, LinkFault, LinkKind
 from devices.wire import HEADER_DTYPE, IRREGULAR_SCHEMAS, MAX_FRAME_BYTES, ROW_DTYPES, Schema
 from tests.devices.encoder import GOLDEN_EVENT, GOLDEN_HEART, GOLDEN_IMU6
 
@@ -10,14 +11,22 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encodi
 
 
 def test_every_clause_has_a_number_of_its_own() -> None:
-    clauses = re.findall(r"^- \*\*([A-Z]\d+)\*\*", DOCUMENT, re.MULTILINE)
+    clauses = re.findall(r"^- \*\*([A-Z]+\d+)\*\*", DOCUMENT, re.MULTILINE)
     assert len(clauses) == len(set(clauses))
-    for letter in "FTAKMSCL":
-        numbers = [int(clause[1:]) for clause in clauses if clause[0] == letter]
+    for letters in (*"FTAKMSCL", "DL"):
+        numbers = [int(clause[len(letters) :]) for clause in clauses if clause.rstrip("0123456789") == letters]
         assert numbers == list(range(1, len(numbers) + 1))
         assert numbers
-    cited = set(re.findall(r"\(([A-Z]\d+)\)", DOCUMENT))
+    cited = set(re.findall(r"\(([A-Z]+\d+)\)", DOCUMENT))
     assert cited <= set(clauses)
+
+
+def test_the_device_link_of_the_document_is_that_of_the_code() -> None:
+    section = DOCUMENT[DOCUMENT.index("## 9. Device link") :]
+    rows = re.findall(r"^\| (\d) (\w+) \| (?:device|server|both) \|", section, re.MULTILINE)
+    assert [(int(number), name) for number, name in rows] == [(kind.value, kind.name.lower()) for kind in LinkKind]
+    assert {fault.value for fault in LinkFault} <= set(re.findall(r"`(\w+)`", section))
+    assert f"{MAX_LINK_BYTES:,} bytes" in section
 
 
 def test_the_golden_frames_of_the_document_are_those_of_the_tests() -> None:

@@ -181,7 +181,7 @@ def _make_app(clinic: FakeClinic) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/{rest:path}", answer, methods=["GET", "POST", "PUT", "DELETE"]),
-            *(Route(f"/{name}", page) for name in ("enter", "patient", "therapist")),
+            *(Route(f"/{name}", page) for name in ("enter", "patient", "sensor", "therapist")),
             WebSocketRoute("/ws", serve),
             Mount("/assets", StaticFiles(directory=STATIC / "assets")),
         ],

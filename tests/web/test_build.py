@@ -127,7 +127,19 @@ def test_the_patients_page_carries_every_sentence_it_can_show() -> None:
 
 @pytest.mark.parametrize("face", [page.removesuffix(".html") for page in hatch_build.PAGES if page != "patient.html"])
 def test_every_other_page_takes_in_the_other_sentences(face: str) -> None:
-    assert "addTexts(staffTexts);" in (CLIENT / face / "main.tsx").read_text(encoding="utf-8")
+    texts = "sensorTexts" if face == "sensor" else "staffTexts"
+    assert f"addTexts({texts});" in (CLIENT / face / "main.tsx").read_text(encoding="utf-8")
+
+
+def test_the_sensors_page_carries_every_sentence_it_can_show() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in modules_of(CLIENT / "sensor" / "main.tsx")
+        if not path.name.startswith("texts")
+    )
+    used = [key for key in texts_in("da") if f'"{key}"' in sources]
+    assert len(used) > 10
+    assert [key for key in used if generate.page_of(key) == "staff"] == []
 
 
 # --- what is served ---

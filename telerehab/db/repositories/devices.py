@@ -21,6 +21,7 @@ from telerehab.auth.access import Scope
 from telerehab.auth.audit import record
 from telerehab.auth.device_credentials import BROKER_ROLES, hash_device_password, new_device_password
 from telerehab.auth.key_ring import KeyRing
+from telerehab.auth.phone_links import LINK_LIFETIME, PHONE_KIND, make_phone_token
 from telerehab.auth.reader import Reader
 from telerehab.care.lending import Hindrance, find_hindrance
 from telerehab.clock import from_us, to_us
@@ -106,6 +107,14 @@ class KitRows:
     name: str
     shard: str
     devices: Sequence[LentDevice]
+
+
+@dataclass(kw_only=True, frozen=True, slots=True)
+class NewPhoneLink:
+    """The token of a link, shown once."""
+
+    token: str
+    expires_at: datetime
 
 
 class DeviceRepository:
@@ -414,6 +423,29 @@ class DeviceRepository:
         self._record("lend_kit", f"kit:{kit.id}", patient_id=patient_id)
         return made
 
+    def create_phone_link(self, assignment_id: UUID, *, key: bytes) -> NewPhoneLink:
+        """Make a link that makes a telephone the device that is lent.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such assignment, or the reader may not lend to its patient.
+        ConflictError
+            The device is back (`not_lent`), revoked (`device_revoked`), or no telephone (`not_a_phone`).
+        """
+        assignment = self._require_assignment(assignment_id)
+        device = self._require_device(assignment.device_name, lock=True)
+        if assignment.ends_at is not None and assignment.ends_at <= self._now:
+            raise ConflictError("the device is back", code="not_lent")
+        if device.revoked_at is not None:
+            raise ConflictError("the device is revoked", code="device_revoked")
+        if device.kind != PHONE_KIND:
+            raise ConflictError("the device is no telephone", code="not_a_phone")
+        expires_at = self._now + LINK_LIFETIME
+        token = make_phone_token(device.name, expires_at=expires_at, credential_hash=device.credential_hash, key=key)
+        self._record("invite_phone", f"device:{device.name}", patient_id=assignment.patient_id)
+        return NewPhoneLink(token=token, expires_at=expires_at)
+
     def end(self, assignment_id: UUID) -> Assignment:
         """Take a device back now, or before it was lent; one that is back stays so.
 
@@ -422,15 +454,7 @@ class DeviceRepository:
         NotFoundError
             There is no such assignment, or the reader may not.
         """
-        assignment = self._db.exec(
-            select(Assignment).where(col(Assignment.id) == assignment_id).with_for_update()
-        ).first()
-        if assignment is None:
-            raise NotFoundError("no such assignment")
-        try:
-            self._patients.require(assignment.patient_id, Scope.LEND)
-        except NotFoundError:
-            raise NotFoundError("no such assignment") from None
+        assignment = self._require_assignment(assignment_id)
         if assignment.ends_at is None or assignment.ends_at > self._now:
             self._end(assignment)
             self._record("take_back_device", f"{_ASSIGNMENT}:{assignment.id}", patient_id=assignment.patient_id)
@@ -522,6 +546,18 @@ class DeviceRepository:
         if device is None:
             raise NotFoundError("no such device")
         return device
+
+    def _require_assignment(self, assignment_id: UUID) -> Assignment:
+        assignment = self._db.exec(
+            select(Assignment).where(col(Assignment.id) == assignment_id).with_for_update()
+        ).first()
+        if assignment is None:
+            raise NotFoundError("no such assignment")
+        try:
+            self._patients.require(assignment.patient_id, Scope.LEND)
+        except NotFoundError:
+            raise NotFoundError("no such assignment") from None
+        return assignment
 
     def _require_kit(self, kit_id: UUID) -> Kit:
         kit = self._db.exec(

@@ -33,7 +33,7 @@ class Device(Table, table=True):
     organisation_id: uuid.UUID = refers_to("organisation.id")
     kit_id: uuid.UUID | None = may_refer_to("kit.id")
     kind: str
-    """`imu6`, `heart`, ...: the schema's name of its main stream."""
+    """`imu6`, `heart`, ...: the schema's name of its main stream; `phone`: an imu6 that comes by a device link."""
     credential_hash: str
     """In Mosquitto's password-file form `$7$iterations$salt$hash`."""
     usual_site: str | None = None

@@ -12,6 +12,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: "es2022",
     chunkSizeWarningLimit: 150,
-    rolldownOptions: { input: ["therapist.html", "patient.html", "enter.html", "office.html"] },
+    rolldownOptions: { input: ["therapist.html", "patient.html", "enter.html", "office.html", "sensor.html"] },
   },
 });

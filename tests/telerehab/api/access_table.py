@@ -17,10 +17,12 @@ GET     /enter                                                  public          
 GET     /therapist                                              public                     -
 GET     /patient                                                public                     -
 GET     /office                                                 public                     -
+GET     /sensor                                                 public                     -
 GET     /healthz                                                public                     -
 GET     /readyz                                                 public                     -
 ANY     /assets                                                 public                     -
 ANY     /ws                                                     care                       own
+ANY     /device                                                 device                     -
 
 POST    /api/login                                              public                     -
 GET     /api/login                                              first_factor               own
@@ -134,6 +136,8 @@ DELETE  /api/kits/{kit_id}                                      manager_or_admin
 GET     /api/patients/{patient_id}/assignments                  therapist_or_manager       identify
 POST    /api/patients/{patient_id}/assignments                  therapist_or_manager       lend
 POST    /api/assignments/{assignment_id}/end                    therapist_or_manager       lend
+POST    /api/assignments/{assignment_id}/phone-link             therapist_or_manager       lend
+POST    /api/phone-links/claim                                  public                     -
 
 GET     /api/live-sessions                                      care                       own
 POST    /api/live-sessions                                      therapist                  join

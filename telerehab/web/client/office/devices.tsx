@@ -9,7 +9,7 @@ import { RingNote } from "../therapist/parts/ring";
 import { BODY_SITES, siteText } from "../therapist/words";
 import { office, type Credential, type Device, type Kit } from "./api";
 
-const KINDS = ["imu6", "imu9", "force", "heart", "spo2"] as const;
+const KINDS = ["imu6", "imu9", "phone", "force", "heart", "spo2"] as const;
 
 function kindText(kind: string): string {
   return t(keyOr(`office.device.kind.${kind}` as TextKey, "office.device.kind.other") as "office.device.kind.other");

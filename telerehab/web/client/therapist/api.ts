@@ -88,6 +88,7 @@ export const care = {
   assignments: (patient: string) => list<T.Assignment>(`${of(patient)}/assignments`),
   lend: (patient: string, assignment: Record<string, unknown>) => post(`${of(patient)}/assignments`, assignment),
   endAssignment: (id: string) => post(`/api/assignments/${id}/end`),
+  phoneLink: (assignment: string) => post<T.TabletLink>(`/api/assignments/${assignment}/phone-link`),
   accessLog: (patient: string) => list<T.AccessEntry>(`${of(patient)}/access-log`),
 
   breakGlass: (wish: { patient_id?: string; cpr?: string; reason: string; code?: string }) => post<T.BreakGlass>("/api/break-glass", wish),

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
 import { care } from "../api";
 import { momentText } from "../format";
-import { useLoad, useSaving } from "../load";
+import { useLoad, useSaving, type Loaded } from "../load";
 import { Dialog } from "../parts/dialog";
 import { Choice, Field, Form } from "../parts/fields";
 import { Panel, SaveState } from "../parts/panel";
@@ -10,7 +10,7 @@ import { PersonName } from "../parts/person";
 import { RingNote } from "../parts/ring";
 import { QrCode } from "../../shared/qr";
 import { LinkToHandOver } from "../parts/qr";
-import type { TabletLink } from "../types";
+import type { Assignment, Device, TabletLink } from "../types";
 import { BODY_SITES, siteText } from "../words";
 import type { RecordProps } from "./view";
 
@@ -96,9 +96,16 @@ function Tablets({ patient, head }: RecordProps) {
   );
 }
 
+/** A device that was told to forget answers within seconds. */
+const RING_EVERY_MS = 5_000;
+
 function Assignments({ patient }: RecordProps) {
   const loaded = useLoad(() => care.assignments(patient), [patient]);
+  const devices = useLoad(care.devices, [], RING_EVERY_MS);
+  const [link, setLink] = useState<(TabletLink & { assignment: string }) | null>(null);
   const saving = useSaving();
+  const phones = new Set((devices.value ?? []).filter((device) => device.kind === "phone" && !device.is_revoked).map((device) => device.name));
+  const showLink = (assignment: string) => saving.run(async () => setLink({ ...(await care.phoneLink(assignment)), assignment }));
   const end = async (assignment: string) => {
     if (await saving.run(() => care.endAssignment(assignment))) await loaded.reload();
   };
@@ -113,7 +120,18 @@ function Assignments({ patient }: RecordProps) {
                   <strong>{assignment.device_name}</strong> · {assignment.body_site ? siteText(assignment.body_site) : t("device.no_site")} ·{" "}
                   {assignment.ends_at === null ? t("device.since", { time: momentText(assignment.starts_at) }) : t("device.range", { start: momentText(assignment.starts_at), end: momentText(assignment.ends_at) })}
                 </span>
-                {(assignment.ends_at === null || new Date(assignment.ends_at) > new Date()) && (
+                {isRunning(assignment) && phones.has(assignment.device_name) && (
+                  <button
+                    class="button small"
+                    data-action="phone-link"
+                    aria-label={t("device.phone.link.label", { name: assignment.device_name })}
+                    aria-disabled={saving.isWorking}
+                    onClick={() => void showLink(assignment.id)}
+                  >
+                    {t("device.phone.link")}
+                  </button>
+                )}
+                {isRunning(assignment) && (
                   <button class="button small" data-action="assignment-end" aria-label={t("device.end.label", { name: assignment.device_name })} onClick={() => void end(assignment.id)}>
                     {t("device.end")}
                   </button>
@@ -122,20 +140,23 @@ function Assignments({ patient }: RecordProps) {
             ))}
           </ul>
           <SaveState saving={saving} />
-          <LendForm patient={patient} onDone={() => void loaded.reload()} />
+          {link && assignments.some((assignment) => assignment.id === link.assignment && isRunning(assignment)) && (
+            <div class="hand-over" role="status">
+              <p>{t("device.phone.hint", { time: momentText(link.expires_at) })}</p>
+              <QrCode svg={link.qr_svg} label={t("device.phone.qr")} />
+              <LinkToHandOver link={link.link} label={t("device.phone.address")} />
+            </div>
+          )}
+          <LendForm patient={patient} devices={devices} onDone={() => void loaded.reload()} />
         </>
       )}
     </Panel>
   );
 }
 
-/** A device that was told to forget answers within seconds. */
-const RING_EVERY_MS = 5_000;
-
 /** Lend a whole kit, each device at its usual site, or one device at a stated one. */
-function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) {
+function LendForm({ patient, devices, onDone }: { patient: string; devices: Loaded<Device[]>; onDone: () => void }) {
   const kits = useLoad(care.kits, []);
-  const devices = useLoad(care.devices, [], RING_EVERY_MS);
   const [what, setWhat] = useState("");
   const [site, setSite] = useState("");
   const [startsAt, setStartsAt] = useState("");
@@ -183,6 +204,10 @@ function LendForm({ patient, onDone }: { patient: string; onDone: () => void }) 
       )}
     </Form>
   );
+}
+
+function isRunning(assignment: Assignment): boolean {
+  return assignment.ends_at === null || new Date(assignment.ends_at) > new Date();
 }
 
 function startOf(day: string): string | null {
