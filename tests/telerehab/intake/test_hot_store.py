@@ -126,7 +126,7 @@ def test_rows_that_no_database_takes_do_not_stop_the_others(hot: Engine, store: 
     store.offer(StepEffects(blocks=[block(0), block(1, t0_us=2**63), block(2, payload=None), block(3)]))
     wait_until(lambda: store.poisonous_row_count == 2 and store.n_queued_rows == 0)
     assert count_blocks(hot) == 2
-    assert [key.sequence for key in store.take_committed()] == [0, 3]
+    assert [key[3] for key in store.take_committed()] == [0, 3]
 
 
 def test_a_full_queue_takes_nothing_and_the_screens_learn_it(hot: Engine) -> None:
@@ -174,7 +174,7 @@ def test_closing_commits_what_is_queued(hot: Engine) -> None:
     store.offer(StepEffects(blocks=[block(0)]))
     assert store.close(timeout_s=5)
     assert count_blocks(hot) == 1
-    assert [key.sequence for key in store.take_committed()] == [0]
+    assert [key[3] for key in store.take_committed()] == [0]
 
 
 def test_closing_on_a_full_disk_ends_and_says_that_something_is_left(sqlite_hot: Engine) -> None:
