@@ -44,7 +44,7 @@ TRUTH_BLOCK_DTYPE: Final = np.dtype(
 )
 SPARE_DEVICE: Final = "spare"
 """A known device that no simulated home has: tests speak in its name."""
-START_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
