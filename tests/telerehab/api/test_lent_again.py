@@ -238,6 +238,7 @@ def test_hazard_h2_half_an_hour_unsent_reaches_neither_wrong_patient(sqlite_worl
         manager.post("/api/devices", json={"name": name, "kind": "imu6"})
     chain = Chain(world)
     chain.is_sloppy = is_sloppy
+    of_bo = open_training(world, bo)  # so what Karen does lies in it, by its time
     of_karen, lent_us, returned_us = come_back(chain, manager, karen)
     manager = world.as_staff("team_manager")
     before = len(repetitions(world, of_karen))
@@ -245,7 +246,6 @@ def test_hazard_h2_half_an_hour_unsent_reaches_neither_wrong_patient(sqlite_worl
         for name, site in SITES.items():
             assign_device(db, device_name=name, patient_id=bo, body_site=site, starts_at=utc_now(world.clock))
     bos_us = chain.now_us
-    of_bo = open_training(world, bo)
     chain.connect()
     chain.command("rate", stream="imu", n=10)
     chain.run(20)

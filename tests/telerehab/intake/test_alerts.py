@@ -526,6 +526,6 @@ def test_hazard_h2_what_a_device_kept_of_an_earlier_wearer_is_not_found_after_a_
     strap = old_strap(house, began_us=START_US) if has_fit else Strap(name="heart-1")
     for _ in range(20):
         house.send(strap.raw([170], at_us=house.now_us, is_backfill=True))
-        house.run(0.1)
+        house.run(1)
     keep(house, database)
     assert found_again(house, database) == []
