@@ -20,6 +20,7 @@ HELP_CALL = "0b0f8f1e-0000-4000-8000-000000000302"
 FLAG = "0b0f8f1e-0000-4000-8000-000000000303"
 TRAINING = "0b0f8f1e-0000-4000-8000-000000000304"
 SET = "0b0f8f1e-0000-4000-8000-000000000305"
+PHONE_ASSIGNMENT = "0b0f8f1e-0000-4000-8000-000000000306"
 FIRST_NAMES = ("Else", "Poul", "Anna", "Bent", "Karen", "Ida", "Søren", "Åse", "Jørgen", "Lis")
 LAST_NAMES = ("Jensen", "Kristensen", "Møller", "Sørensen", "Holst", "Thomsen", "Bæk", "Østergaard")
 STATUSES = ("done", "rest", "done", "partly", "rest", "missed", "unmeasured", "excused", "done", "extra", "done")
@@ -670,7 +671,12 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
     (r"GET /api/kits", _fixed(lambda care: [{"id": SET, "name": "Kasse 7"}])),
     (
         r"GET /api/devices",
-        _fixed(lambda care: [{"name": "imu-0102", "kind": "imu6", "kit_id": None, "usual_site": "thigh_right"}]),
+        _fixed(
+            lambda care: [
+                {"name": "imu-0102", "kind": "imu6", "kit_id": None, "usual_site": "thigh_right"},
+                {"name": "phone-3", "kind": "phone", "kit_id": None, "usual_site": None, "is_lent": True},
+            ]
+        ),
     ),
     (
         rf"GET {_P}/assignments",
@@ -682,8 +688,26 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
                     "body_site": "shank_right",
                     "starts_at": care.at(days=10),
                     "ends_at": None,
-                }
+                },
+                {
+                    "id": PHONE_ASSIGNMENT,
+                    "device_name": "phone-3",
+                    "body_site": "upper_arm_right",
+                    "starts_at": care.at(days=1),
+                    "ends_at": None,
+                },
             ]
+        ),
+    ),
+    (
+        rf"POST /api/assignments/{PHONE_ASSIGNMENT}/phone-link",
+        _fixed(
+            lambda care: {
+                "link": "https://clinic.localhost/sensor#phone-3.1790000000.Zx82",
+                "qr_svg": QR,
+                "expires_at": care.at(days=-1),
+            },
+            201,
         ),
     ),
     (

@@ -129,6 +129,8 @@ def test_every_section_of_a_record_is_accessible(open_page: OpenPage) -> None:
         page.wait_for_selector(".qr")
         press(page, "tablet-code")
         page.wait_for_selector(".six-digits")
+        press(page, "phone-link")
+        page.locator(".hand-over .qr").nth(1).wait_for()
         inspector.look("tablets and sensors")
     assert inspector.wrong == []
     assert inspector.screen_count == 12
