@@ -222,3 +222,32 @@ def test_close_ends_the_thread_at_once(port: int) -> None:
     assert not thread.is_alive()
     client.tend(time.monotonic_ns())
     assert not client.is_connected
+
+
+def test_what_is_listened_to_may_change_and_lasts_over_a_restart_of_the_broker(
+    credentials: MemoryCredentials, quick_reconnect: None
+) -> None:
+    def hears(web: BrokerClient, port: int) -> set[str]:
+        with connected(port, "ingest") as ingest:
+            for topic in ("ack/1/band-2", "cmd/1/band-1/wipe", "ack/1/band-1"):
+                assert ingest.publish(topic, b"")
+            return {raw.topic for raw in receive(web, 2)}
+
+    wanted = {"cmd/1/band-1/wipe", "ack/1/band-1"}
+    with embedded_broker(credentials) as port:
+        pass
+    client = BrokerClient("127.0.0.1", port, username="web", password=password_of("web"))
+    client.subscribe("cmd/1/band-1/#", "ack/1/band-2")  # before there is a connection
+    client.start()
+    try:
+        with embedded_broker(credentials, port=port):
+            until(lambda: client.is_subscribed, within_s=8)
+            client.subscribe("ack/1/band-1", "ack/1/band-1")
+            client.unsubscribe("ack/1/band-2", "ack/1/never")
+            assert hears(client, port) == wanted
+        until(lambda: not client.is_connected)
+        with embedded_broker(credentials, port=port):
+            until(lambda: client.is_subscribed, within_s=8)
+            assert hears(client, port) == wanted
+    finally:
+        client.close()

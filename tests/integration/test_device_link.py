@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 
 import pytest
 from sqlmodel import select
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from devices.broker_client import BrokerClient
 from telerehab.db import provisioning
@@ -47,14 +48,14 @@ class OverMqtt:
 class OverLink:
     """Envelopes typed by hand (`docs/protocol.md` DL3)."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
 
     def send(self, what: str, payload: bytes) -> None:
         self._socket.send({"state": b"\x04\x00", "live": b"\x01\x03imu"}[what] + payload)
 
     def take(self) -> list[tuple[str, bytes]]:
-        taken = []
+        taken: list[tuple[str, bytes]] = []
         while True:
             try:
                 message = self._socket.recv(timeout=0.01)

@@ -20,6 +20,7 @@ HELP_CALL = "0b0f8f1e-0000-4000-8000-000000000302"
 FLAG = "0b0f8f1e-0000-4000-8000-000000000303"
 TRAINING = "0b0f8f1e-0000-4000-8000-000000000304"
 SET = "0b0f8f1e-0000-4000-8000-000000000305"
+PHONE_ASSIGNMENT = "0b0f8f1e-0000-4000-8000-000000000306"
 FIRST_NAMES = ("Else", "Poul", "Anna", "Bent", "Karen", "Ida", "Søren", "Åse", "Jørgen", "Lis")
 LAST_NAMES = ("Jensen", "Kristensen", "Møller", "Sørensen", "Holst", "Thomsen", "Bæk", "Østergaard")
 STATUSES = ("done", "rest", "done", "partly", "rest", "missed", "unmeasured", "excused", "done", "extra", "done")
@@ -693,7 +694,19 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
                     "bytes_kept": 48_200,
                     "heard_at": care.at(minutes=1),
                     "wipe_asked_at": None,
-                }
+                },
+                {
+                    "name": "phone-3",
+                    "kind": "phone",
+                    "kit_id": None,
+                    "usual_site": None,
+                    "is_lent": True,
+                    "is_revoked": False,
+                    "hindrance": None,
+                    "bytes_kept": 0,
+                    "heard_at": care.at(minutes=1),
+                    "wipe_asked_at": None,
+                },
             ]
         ),
     ),
@@ -707,8 +720,26 @@ ROUTES: list[tuple[str, Callable[..., Answer]]] = [
                     "body_site": "shank_right",
                     "starts_at": care.at(days=10),
                     "ends_at": None,
-                }
+                },
+                {
+                    "id": PHONE_ASSIGNMENT,
+                    "device_name": "phone-3",
+                    "body_site": "upper_arm_right",
+                    "starts_at": care.at(days=1),
+                    "ends_at": None,
+                },
             ]
+        ),
+    ),
+    (
+        rf"POST /api/assignments/{PHONE_ASSIGNMENT}/phone-link",
+        _fixed(
+            lambda care: {
+                "link": "https://clinic.localhost/sensor#phone-3.1790000000.Zx82",
+                "qr_svg": QR,
+                "expires_at": care.at(days=-1),
+            },
+            201,
         ),
     ),
     (

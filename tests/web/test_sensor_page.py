@@ -1,5 +1,6 @@
 """The page of a telephone that is a sensor: every state it can be in says what is and what to do, in both languages."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,10 @@ MOVES = """
 
 def headline(page: Page) -> str:
     return page.locator(".now .headline").inner_text().strip()
+
+
+def _says(page: Page, text: str) -> bool:
+    return headline(page) == text
 
 
 def inspected(page: Page, name: str) -> list[str]:
@@ -58,7 +63,7 @@ def test_started_the_page_says_whether_it_measures_and_whether_it_has_a_link(ope
             page = open_page(clinic, "/sensor#good", script=script)
             page.wait_for_selector('[data-action="start"]')
             press(page, "start")
-            wait_for(lambda page=page, says=says: headline(page) == says, page)
+            wait_for(functools.partial(_says, page, says), page)
         page = open_page(clinic, "/sensor#good", script=MOVES)
         page.wait_for_selector('[data-action="start"]')
         second = page.context.new_page()

@@ -130,6 +130,8 @@ def test_every_section_of_a_record_is_accessible(open_page: OpenPage) -> None:
         page.wait_for_selector(".qr")
         press(page, "tablet-code")
         page.wait_for_selector(".six-digits")
+        press(page, "phone-link")
+        page.locator(".hand-over .qr").nth(1).wait_for()
         page.select_option('form:has([data-action="lend"]) select >> nth=0', "device imu-0102")
         page.wait_for_selector('[data-hindrance="device_not_empty"]')
         inspector.look("tablets and sensors")
