@@ -64,6 +64,7 @@ class Drain:
         self._deadline_ns = now_ns + wait_ns
 
     def __call__(self, now_ns: int) -> bool:
+        """Tell whether waiting is over."""
         n_kept = self._count_kept()
         if n_kept < self._least:
             self._least = n_kept

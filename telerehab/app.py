@@ -143,17 +143,9 @@ def create_app(
         A route or channel declares no policy.
     """
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = _open_parts(
-            settings, clock=clock, changes=changes, live_session_maker=live_session_maker, passwords=passwords
-        )
-        async with opened as (app.state.parts, app.state.live_fanout, app.state.device_links):
-            yield
-
     app = FastAPI(
         title="telerehab",
-        lifespan=lifespan,
+        lifespan=_lifespan,
         dependencies=[Depends(enforce_policy)],
         openapi_url=None,
         docs_url=None,
@@ -161,7 +153,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(Guards, settings=settings)  # added last, so it is the outer one
+    app.add_middleware(Guards)  # added last, so it is the outer one
     add_problem_handlers(app)
     for module in _ROUTERS:
         app.include_router(module.router)
@@ -169,7 +161,42 @@ def create_app(
     app.mount("/assets", make_assets(static_folder))
     require_policies(app)
     vars(app)["openapi"] = functools.cache(lambda: describe_app(app, app.routes))
+    equip(
+        app,
+        settings,
+        clock=clock,
+        changes=changes,
+        live_session_maker=live_session_maker,
+        passwords=passwords,
+    )
     return app
+
+
+def equip(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    changes: Changes | None = None,
+    live_session_maker: LiveSessionMaker | None = None,
+    passwords: Passwords | None = None,
+) -> None:
+    """Say what an app opens at its next start, parameters as of `create_app`; its routes, which are costly, stay."""
+    app.state.settings = settings
+    app.state.open_parts = functools.partial(
+        _open_parts,
+        settings,
+        clock=clock,
+        changes=changes,
+        live_session_maker=live_session_maker,
+        passwords=passwords,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with app.state.open_parts() as (app.state.parts, app.state.live_fanout, app.state.device_links):
+        yield
 
 
 @contextlib.asynccontextmanager

@@ -41,9 +41,8 @@ class BodyLimit:
 class Guards:
     """Refuses foreign pages and hosts and oversize bodies; puts the security headers on every response."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -72,7 +71,7 @@ class Guards:
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket; a foreign page is refused before it is accepted."""
         headers = Headers(scope=scope)
-        if is_own_origin(self._settings, headers.get("origin"), headers.get("host"), scope["scheme"]):
+        if is_own_origin(_settings(scope), headers.get("origin"), headers.get("host"), scope["scheme"]):
             await self._app(scope, receive, send)
         else:
             error = CrossSiteError("this page is not ours")
@@ -82,17 +81,23 @@ class Guards:
         """Return why a request goes no further."""
         headers = Headers(scope=scope)
         host = headers.get("host")
-        if scope["path"] not in _HOST_FREE_PATHS and not is_own_host(self._settings, host):
+        if scope["path"] not in _HOST_FREE_PATHS and not is_own_host(_settings(scope), host):
             return MisdirectedError("this host name is not served here")
         if scope["method"] not in _READING_METHODS:
             is_marked = "x-telerehab" in headers or headers.get("sec-fetch-site") == "same-origin"
-            if not is_marked or not is_own_origin(self._settings, headers.get("origin"), host, scope["scheme"]):
+            if not is_marked or not is_own_origin(_settings(scope), headers.get("origin"), host, scope["scheme"]):
                 return CrossSiteError("writes come from our own pages, with the header X-Telerehab")
         length = headers.get("content-length", "0")
         limit = BODY_MAX_BYTES_OF.get(scope["path"], BODY_MAX_BYTES)
         if not length.isdecimal() or int(length) > limit:
             return TooLargeError(f"at most {limit} bytes")
         return None
+
+
+def _settings(scope: Scope) -> Settings:
+    settings = scope["app"].state.settings
+    assert isinstance(settings, Settings)
+    return settings
 
 
 def _put_headers(headers: MutableHeaders, wanted: Mapping[str, str], *, status: int) -> None:

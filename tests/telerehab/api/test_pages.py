@@ -1,4 +1,4 @@
-import shutil
+from pathlib import Path
 
 from telerehab.web.pages import PAGES, missing_pages
 from tests.telerehab.api.world import World
@@ -34,12 +34,14 @@ def test_assets_are_served_and_nothing_beside_them(sqlite_world: World) -> None:
         assert client.get(path).status_code == 404, path
 
 
-def test_a_missing_build_is_one_plain_sentence(sqlite_world: World) -> None:
-    folder = sqlite_world.settings.data_dir / "static"
-    assert missing_pages(folder) == []
-    shutil.rmtree(folder)
-    assert missing_pages(folder) == list(PAGES)
-    answer = sqlite_world.client.get("/enter")
-    assert answer.status_code == 503
-    assert answer.text.startswith("The pages of telerehab have not been built: run `make install`")
-    assert sqlite_world.client.get("/assets/main-1a2b.js").status_code == 404
+def test_a_missing_build_is_one_plain_sentence(sqlite_world: World, static_folder: Path) -> None:
+    assert missing_pages(static_folder) == []
+    elsewhere = static_folder.rename(static_folder.with_name("elsewhere"))
+    try:
+        assert missing_pages(static_folder) == list(PAGES)
+        answer = sqlite_world.client.get("/enter")
+        assert answer.status_code == 503
+        assert answer.text.startswith("The pages of telerehab have not been built: run `make install`")
+        assert sqlite_world.client.get("/assets/main-1a2b.js").status_code == 404
+    finally:
+        elsewhere.rename(static_folder)

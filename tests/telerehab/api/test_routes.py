@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from telerehab.auth.policies import PUBLIC, THERAPIST, declares
 from telerehab.db.engine import writing
 from telerehab.errors import MissingPolicyError, NotFoundError, RequestRefusedError, TooManyAttemptsError
 from tests.telerehab.api.world import PASSWORD, World, new_id, token_of, training
+from tests.telerehab.db.stores import make_settings
 
 
 def _routes(app: FastAPI) -> Iterator[tuple[str, str, str]]:
@@ -39,6 +41,12 @@ def _requests(app: FastAPI) -> list[tuple[str, str]]:
     """Return every HTTP route as a request with ids that nobody has."""
     found = [(method, re.sub(r"\{\w+\}", new_id(), path)) for method, path, _ in _routes(app) if method != "ANY"]
     return [*found, ("GET", "/assets/main-1a2b.js"), ("GET", "/assets/missing.js"), ("GET", "/nothing")]
+
+
+@pytest.fixture
+def app(static_folder: Path, tmp_path: Path) -> FastAPI:
+    """Give an app of its own to each test: they plant routes in it."""
+    return create_app(make_settings(tmp_path), static_folder=static_folder)
 
 
 @pytest.mark.parametrize("kind", ["route", "nested router", "websocket", "plain route", "mount", "guarded mount"])

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from fastapi import FastAPI
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
-from telerehab.app import create_app
+from telerehab.app import equip
 from telerehab.auth.cookies import COOKIE_NAME
 from telerehab.auth.key_ring import KeyRing, open_key_ring
 from telerehab.auth.passwords import Passwords
@@ -200,21 +199,14 @@ def token_of(browser: TestClient) -> str:
 
 
 @contextmanager
-def running_world(settings: Settings, database: Database, static_folder: Path) -> Iterator[World]:
-    """Fill a database, start the app, and give both."""
+def running_world(settings: Settings, database: Database, app: FastAPI) -> Iterator[World]:
+    """Fill a database, start the app on it, and give both."""
     clock = ManualClock()
     key_ring = open_key_ring(settings)
     here, there = (_add_clinic(database, clock, name, key_ring) for name in ("here", "there"))
     changes = RecordedChanges()
     media = MediaStandIn(database=database, clock=clock)
-    app = create_app(
-        settings,
-        clock=clock,
-        changes=changes,
-        live_session_maker=media,
-        passwords=CHEAP_PASSWORDS,
-        static_folder=static_folder,
-    )
+    equip(app, settings, clock=clock, changes=changes, live_session_maker=media, passwords=CHEAP_PASSWORDS)
     with TestClient(app, base_url=BASE_URL, headers=WRITE, raise_server_exceptions=False) as client:
         yield World(
             settings=settings,
