@@ -142,7 +142,10 @@ def _place_regular(
     blocks = stream.blocks
     if not blocks.size:
         return slice(0, 0), 0, (), np.zeros(0, np.int64)
-    boot, t0_us, period_us, n_samples = (blocks[name] for name in ("boot", "t0_us", "period_us", "n_samples"))
+    boot, t0_us, period_us, n_samples = (
+        np.ascontiguousarray(blocks[name]) for name in ("boot", "t0_us", "period_us", "n_samples")
+    )
+    starts = stream.first_rows
     is_first = np.ones(blocks.size, np.bool_)
     step_us = np.diff(t0_us)
     is_first[1:] = (np.diff(boot) != 0) | (np.diff(period_us) != 0) | (step_us < 0)
@@ -174,10 +177,10 @@ def _place_regular(
         ]
     )
     rows: slice | NDArray[np.int64]
-    if (begins == stream.first_rows[:-1]).all() and total == stream.n_samples:
+    if total == starts[-1] and (begins == starts[:-1]).all():
         rows = slice(0, total)
     else:
-        within = np.arange(stream.n_samples) - np.repeat(stream.first_rows[:-1], n_samples)
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], n_samples)
         rows = np.repeat(begins, n_samples) + within
     return rows, total, parts, device_us
 
