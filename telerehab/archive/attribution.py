@@ -1,4 +1,4 @@
-"""Which training session a block belongs to. Pure; the one place of this rule.
+"""Which training session a block belongs to, as arrays: `telerehab.attribution` says whose it is. Pure.
 
 A block belongs to a training session when it began while that was open, and the device was lent to its patient for the
 whole of the block. A block whose boot has no clock fit, or that lies outside or across an assignment, belongs to none:
@@ -13,27 +13,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from telerehab.attribution import FIT_LOOKS_BACK_US, Lending, StoredFit
+
 HOUR_US: Final = 3_600_000_000
 UNATTRIBUTED: Final = -1
 FOREVER_US: Final = 2**62
-
-
-@dataclass(kw_only=True, frozen=True, slots=True)
-class FitSpan:
-    """Server time = `a_us + b * device time` of one boot, from device time `from_us` on."""
-
-    from_us: int
-    a_us: float
-    b: float
-
-
-@dataclass(kw_only=True, frozen=True, slots=True)
-class LentSpan:
-    """A device is lent to a patient during `[start_us, stop_us)` of the server's clock."""
-
-    patient_id: UUID
-    start_us: int
-    stop_us: int = FOREVER_US
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -54,17 +38,15 @@ class TrainingSpan:
         return self.stop_us != FOREVER_US
 
 
-def to_server_us(device_us: NDArray[np.int64], fits: Sequence[FitSpan]) -> NDArray[np.int64]:
-    """Return the server's UTC of moments of one boot's clock [µs], each by the fit that held then.
-
-    Moments before the first fit are placed by the first one.
+def to_server_us(device_us: NDArray[np.int64], fits: Sequence[StoredFit]) -> NDArray[np.int64]:
+    """Return the server's UTC of moments of one boot's clock [µs], as `BootClock.to_server_us` places one.
 
     Parameters
     ----------
-    fits : sequence of FitSpan
+    fits : sequence of StoredFit
         In order of `from_us`, at least one.
     """
-    index = np.searchsorted([fit.from_us for fit in fits], device_us, "right") - 1
+    index = np.searchsorted([fit.from_us for fit in fits], device_us + FIT_LOOKS_BACK_US, "right") - 1
     index = np.maximum(index, 0)
     a_us, b = np.array([fit.a_us for fit in fits]), np.array([fit.b for fit in fits])
     return np.rint(a_us[index] + b[index] * device_us).astype(np.int64)
@@ -74,14 +56,14 @@ def attribute(
     start_us: NDArray[np.int64],
     stop_us: NDArray[np.int64],
     *,
-    lent: Sequence[LentSpan],
+    lent: Sequence[Lending],
     trainings: Sequence[TrainingSpan],
 ) -> NDArray[np.int64]:
     """Return for blocks `[start_us, stop_us)` of the server's clock the index of their training session.
 
     Parameters
     ----------
-    lent : sequence of LentSpan
+    lent : sequence of Lending
         To whom the device is lent, and when.
     trainings : sequence of TrainingSpan
         In order of their beginning: where two overlap, the later one is being trained.
@@ -97,7 +79,7 @@ def attribute(
     >>> attribute(
     ...     np.array([90, 100, 195, 199]),
     ...     np.array([100, 110, 200, 209]),
-    ...     lent=[LentSpan(patient_id=patient, start_us=0, stop_us=200)],
+    ...     lent=[Lending(patient, 0, 200)],
     ...     trainings=[TrainingSpan(id=training, patient_ids=frozenset({patient}), start_us=100, stop_us=300)],
     ... ).tolist()
     [-1, 0, 0, -1]
@@ -107,6 +89,7 @@ def attribute(
         is_worn = np.zeros(start_us.shape, np.bool_)
         for span in lent:
             if span.patient_id in training.patient_ids:
-                is_worn |= (start_us >= span.start_us) & (stop_us <= span.stop_us)
+                stop_max_us = FOREVER_US if span.stop_us is None else span.stop_us
+                is_worn |= (start_us >= span.start_us) & (stop_us <= stop_max_us)
         index[is_worn & (start_us >= training.start_us) & (start_us < training.stop_us)] = position
     return index

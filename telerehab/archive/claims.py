@@ -14,14 +14,14 @@ from telerehab.archive.attribution import (
     FOREVER_US,
     HOUR_US,
     UNATTRIBUTED,
-    FitSpan,
-    LentSpan,
     TrainingSpan,
     attribute,
     to_server_us,
 )
 from telerehab.archive.hot_blocks import HotHeaders
+from telerehab.attribution import Lending, StoredFit
 from telerehab.clock import to_us
+from telerehab.db.assignment_rows import to_lending
 from telerehab.db.tables import Assignment, Retraction, TrainingSession
 
 _WHAT = "training_session"
@@ -31,7 +31,7 @@ _WHAT = "training_session"
 class Claims:
     """To whom a device is lent, and which training sessions its blocks may belong to, in order of their beginning."""
 
-    lent: tuple[LentSpan, ...]
+    lent: tuple[Lending, ...]
     trainings: tuple[TrainingSpan, ...]
 
 
@@ -51,10 +51,7 @@ class Placed:
 
 def read_claims(db: Session, device: str, *, since: datetime) -> Claims:
     """Return what may claim blocks of a device; training sessions that were closed before `since` cannot."""
-    lent = tuple(
-        LentSpan(patient_id=row.patient_id, start_us=to_us(row.starts_at), stop_us=_stop_us(row.ends_at))
-        for row in db.exec(select(Assignment).where(col(Assignment.device_name) == device))
-    )
+    lent = tuple(to_lending(row) for row in db.exec(select(Assignment).where(col(Assignment.device_name) == device)))
     patients = {span.patient_id for span in lent}
     lasts = sa.or_(col(TrainingSession.closed_at).is_(None), col(TrainingSession.closed_at) >= since)
     handed_over: Any = sa.select(col(Retraction.row_id)).where(
@@ -65,7 +62,7 @@ def read_claims(db: Session, device: str, *, since: datetime) -> Claims:
     return Claims(lent=lent, trainings=tuple(_training_span(db, row) for row in rows))
 
 
-def place(hot: HotHeaders, *, fits: Sequence[FitSpan], claims: Claims) -> Placed:
+def place(hot: HotHeaders, *, fits: Sequence[StoredFit], claims: Claims) -> Placed:
     """Return whose the blocks of one boot are."""
     received_hour_us = hot.received_us - hot.received_us % HOUR_US
     if not fits:

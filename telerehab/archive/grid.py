@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from devices.reports import Channel
 from devices.wire import IRREGULAR_SCHEMAS, Schema
-from telerehab.archive.attribution import FitSpan, to_server_us
+from telerehab.archive.attribution import to_server_us
 from telerehab.archive.errors import ScaleUnknownError
 from telerehab.archive.frames import StreamBlocks
+from telerehab.attribution import StoredFit
 
 HOLE_MAX_US: Final = 60_000_000
 NO_TIME: Final = -1
@@ -73,7 +74,7 @@ def make_recording(
     device: str,
     name: str,
     channels: Sequence[Channel] | None,
-    fits: Mapping[int, Sequence[FitSpan]],
+    fits: Mapping[int, Sequence[StoredFit]],
     as_counts: bool = False,
 ) -> Recording:
     """Return a stream on its grid.
@@ -207,7 +208,7 @@ def _place_irregular(
 
 
 def _server_us(
-    device_us: NDArray[np.int64], parts: Sequence[Part], fits: Mapping[int, Sequence[FitSpan]]
+    device_us: NDArray[np.int64], parts: Sequence[Part], fits: Mapping[int, Sequence[StoredFit]]
 ) -> NDArray[np.int64]:
     """Return the server's time of each sample; on a grid a fit holds for a stretch: no look-up by sample."""
     server_us = np.full(device_us.size, NO_TIME, np.int64)

@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from devices.effects import StreamKey
 from devices.wire import HEADER_DTYPE, HEADER_SIZE
-from telerehab.archive.attribution import FitSpan
 from telerehab.archive.frames import Run
+from telerehab.attribution import StoredFit
 from telerehab.db.tables import Block, ClockFit
 from telerehab.intake.hot_reads import table_of
 
@@ -115,7 +115,7 @@ def has_blocks(db: Session, *, device: str, stream: str, run: Run) -> bool:
     return db.connection().execute(statement.limit(1)).first() is not None
 
 
-def read_fits(db: Session, device: str, boot: int) -> list[FitSpan]:
+def read_fits(db: Session, device: str, boot: int) -> list[StoredFit]:
     """Return the clock fits of a boot, in order of time."""
     table = table_of(ClockFit)
     statement = (
@@ -123,4 +123,4 @@ def read_fits(db: Session, device: str, boot: int) -> list[FitSpan]:
         .where(table.c.device == device, table.c.boot == boot)
         .order_by(table.c.from_us)
     )
-    return [FitSpan(from_us=row[0], a_us=row[1], b=row[2]) for row in db.connection().execute(statement)]
+    return [StoredFit(from_us=row[0], a_us=row[1], b=row[2]) for row in db.connection().execute(statement)]

@@ -9,13 +9,13 @@ from sqlmodel import Session, col, select
 
 from devices.effects import StreamKey
 from devices.reports import Channel, read_meta
-from telerehab.archive.attribution import FitSpan
 from telerehab.archive.claims import Claims, place, read_claims
 from telerehab.archive.errors import SegmentMissingError
 from telerehab.archive.frames import Run, StreamBlocks, from_frames, merge_blocks
 from telerehab.archive.grid import Recording, make_recording
 from telerehab.archive.hot_blocks import read_fits, read_frames, read_headers, read_stream_keys
 from telerehab.archive.segment_rows import Archive, OpenedSegment, key_of, open_segment, read_segments
+from telerehab.attribution import StoredFit
 from telerehab.db.engine import reading
 from telerehab.db.tables import Assignment, DeviceReport, Segment, TrainingSession
 
@@ -33,7 +33,7 @@ class _Found:
 
     parts: tuple[StreamBlocks, ...]
     channels: tuple[Channel, ...] | None
-    fits: Mapping[int, Sequence[FitSpan]]
+    fits: Mapping[int, Sequence[StoredFit]]
 
 
 def list_streams(archive: Archive, training_session_id: UUID) -> list[StreamName]:
@@ -100,7 +100,7 @@ def read_segment(archive: Archive, db: Session, segment: Segment, *, is_checked:
 
 def _read_sealed(archive: Archive, training_session_id: UUID, device: str, stream: str) -> _Found:
     """Return what the segments have; what is said last of a boot's clock counts."""
-    fits: dict[int, Sequence[FitSpan]] = {}
+    fits: dict[int, Sequence[StoredFit]] = {}
     channels = None
     parts = []
     with reading(archive.database.main) as db:
@@ -116,7 +116,7 @@ def _read_sealed(archive: Archive, training_session_id: UUID, device: str, strea
 def _read_hot(archive: Archive, training_session_id: UUID, device: str, stream: str) -> _Found:
     """Return what the hot store has."""
     runs = [each for each in _hot_runs(archive, training_session_id, device) if each[0].stream == stream]
-    fits: dict[int, Sequence[FitSpan]] = {}
+    fits: dict[int, Sequence[StoredFit]] = {}
     parts: list[StreamBlocks] = []
     with reading(archive.database.hot) as db:
         for key, mine in runs:

@@ -25,7 +25,7 @@ from sqlmodel import Session, col, select
 from devices.effects import StreamKey
 from devices.reports import StreamMeta, read_meta
 from devices.sequencer import RangeSet
-from telerehab.archive.attribution import HOUR_US, UNATTRIBUTED, FitSpan, TrainingSpan
+from telerehab.archive.attribution import HOUR_US, UNATTRIBUTED, TrainingSpan
 from telerehab.archive.claims import Claims, Placed, place, read_claims
 from telerehab.archive.envelope import new_key, seal_body
 from telerehab.archive.errors import ArchiveError, FramesRefusedError, SegmentDamagedError, SegmentLockedError
@@ -55,6 +55,7 @@ from telerehab.archive.segment_rows import (
     wrap_for_patient,
 )
 from telerehab.archive.store import path_of
+from telerehab.attribution import StoredFit
 from telerehab.clock import from_us, to_us
 from telerehab.db.engine import reading, writing
 from telerehab.db.sealing import PatientSeal
@@ -79,7 +80,7 @@ class Wish:
     runs: tuple[Run, ...]
     start_us: int | None
     stop_us: int | None
-    fits: tuple[FitSpan, ...]
+    fits: tuple[StoredFit, ...]
 
 
 def seal_due(archive: Archive, now: datetime) -> list[UUID]:
@@ -355,7 +356,7 @@ def _wish(
     placed: Placed,
     claims: Claims,
     chosen: NDArray[np.bool_],
-    fits: Sequence[FitSpan],
+    fits: Sequence[StoredFit],
 ) -> Wish:
     index = int(placed.training[chosen][0])
     return Wish(
@@ -387,7 +388,7 @@ def _due_us(placed: Placed, claims: Claims, *, grace_us: int) -> NDArray[np.int6
     return np.where(placed.training == UNATTRIBUTED, placed.hour_us + HOUR_US, of_training) + grace_us
 
 
-def _first_moment(blocks: HotHeaders, fits: Sequence[FitSpan]) -> int:
+def _first_moment(blocks: HotHeaders, fits: Sequence[StoredFit]) -> int:
     placed = place(blocks, fits=fits, claims=Claims(lent=(), trainings=()))
     return int(placed.start_us[0] if fits else blocks.received_us[0])
 

@@ -10,12 +10,12 @@ from sqlmodel import Session, col, select
 
 from devices.reports import Channel
 from devices.sequencer import RangeSet
-from telerehab.archive.attribution import FitSpan
 from telerehab.archive.envelope import context_of, device_hour, open_body
 from telerehab.archive.errors import SegmentDamagedError, SegmentLockedError
 from telerehab.archive.frames import Run, StreamBlocks
 from telerehab.archive.layout import decode_body
 from telerehab.archive.store import ArchiveStore, open_store
+from telerehab.attribution import StoredFit
 from telerehab.auth.key_ring import KeyRing, open_key_ring
 from telerehab.db.engine import Database
 from telerehab.db.sealing import PatientSeal
@@ -42,7 +42,7 @@ class OpenedSegment:
     stream: StreamBlocks
     channels: tuple[Channel, ...] | None
     """None: the device had not said what its numbers mean when it was sealed."""
-    fits: dict[int, list[FitSpan]]
+    fits: dict[int, list[StoredFit]]
     about: dict[str, Any]
 
 
@@ -190,7 +190,7 @@ def say_channels(channels: Sequence[Channel] | None) -> list[dict[str, Any]] | N
     ]
 
 
-def say_fits(boot: int, fits: Iterable[FitSpan]) -> list[list[float]]:
+def say_fits(boot: int, fits: Iterable[StoredFit]) -> list[list[float]]:
     """Return clock fits as the metadata of a segment has them."""
     return [[boot, fit.from_us, fit.a_us, fit.b] for fit in fits]
 
@@ -204,8 +204,8 @@ def _read_channels(said: list[dict[str, Any]] | None) -> tuple[Channel, ...] | N
     )
 
 
-def _read_fits(said: Iterable[Sequence[float]]) -> dict[int, list[FitSpan]]:
-    fits: dict[int, list[FitSpan]] = {}
+def _read_fits(said: Iterable[Sequence[float]]) -> dict[int, list[StoredFit]]:
+    fits: dict[int, list[StoredFit]] = {}
     for boot, from_us, a_us, b in said:
-        fits.setdefault(int(boot), []).append(FitSpan(from_us=int(from_us), a_us=a_us, b=b))
+        fits.setdefault(int(boot), []).append(StoredFit(from_us=int(from_us), a_us=a_us, b=b))
     return fits

@@ -23,8 +23,9 @@ from sqlmodel import Session, SQLModel
 from devices.effects import BlockKey, SequenceRun, StepEffects
 from devices.ports import Token
 from telerehab.db.engine import reading, writing
+from telerehab.db.ledger_rows import keep_counts
 from telerehab.db.tables import Block, ClockFit, DeviceReport, DuplicateCount, Gap, Quarantine, SealedRun
-from telerehab.intake.hot_reads import table_of
+from telerehab.intake.hot_reads import read_clocks, table_of
 from telerehab.intake.wipes import is_empty
 
 log = logging.getLogger(__name__)
@@ -270,7 +271,8 @@ class _Group(NamedTuple):
 def forget_run(engine: sa.Engine, run: SequenceRun, *, block_max: int) -> ForgottenPart:
     """Delete the first `block_max` blocks of a run, and keep in mind in the same transaction that they were stored.
 
-    So a restart still knows that they need not come again. Where nothing is to be done nothing is written.
+    So a restart still knows that they need not come again, and the ledger how many there were. Where nothing is to be
+    done nothing is written.
     """
     block = table_of(Block)
     of_stream = (block.c.device == run.device, block.c.boot == run.boot, block.c.stream == run.stream)
@@ -282,6 +284,14 @@ def forget_run(engine: sa.Engine, run: SequenceRun, *, block_max: int) -> Forgot
             return ForgottenPart(block_count=0, rest=None)
     stop = found[block_max] if len(found) > block_max else run.stop_sequence
     with writing(engine, owner=OWNER) as db:
+        keep_counts(
+            db,
+            device=run.device,
+            boot=run.boot,
+            stream=run.stream,
+            runs=[(run.start_sequence, stop)],
+            clocks=read_clocks(db, [run.device]),
+        )
         _keep_in_mind(db, run._replace(stop_sequence=stop))
         db.connection().execute(sa.delete(block).where(*in_run, block.c.sequence < stop))
     rest = None if stop == run.stop_sequence else run._replace(start_sequence=stop)

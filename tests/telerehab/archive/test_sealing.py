@@ -26,8 +26,9 @@ from telerehab.archive.store import ArchiveStore
 from telerehab.clock import SystemClock, from_us
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, reading, writing
+from telerehab.db.ledger_rows import read_tallies
 from telerehab.db.tables import Assignment, Patient, Retraction, Segment, TrainingSession
-from telerehab.intake.hot_reads import read_sequence_runs
+from telerehab.intake.hot_reads import read_clocks, read_sequence_runs
 from telerehab.intake.hot_store import forget_run
 from telerehab.jobs.sealing import seal_segments
 from telerehab.live_pipeline import LivePipeline
@@ -111,6 +112,31 @@ def test_after_a_restart_sealed_blocks_are_neither_asked_for_nor_taken_as_new(wo
     pipeline.restore(after, lost=[], now_us=OPENED_US)
     (sequence,) = pipeline.ingest.sequences().values()
     assert (sequence.watermark, sequence.has(399), sequence.has(400)) == (400, True, False)
+
+
+def test_what_was_sealed_and_deleted_stays_in_the_account(world: World) -> None:
+    def account() -> tuple[int, int, int, int]:
+        with reading(world.database.hot) as db:
+            windows = {(DEVICE, BOOT): (0, 2**62)}
+            tallies = read_tallies(db, windows, clocks=read_clocks(db, [DEVICE]))
+        first, *_ = sorted(tally.start_sequence for tally in tallies)
+        return (
+            sum(tally.block_count for tally in tallies),
+            sum(tally.sample_count for tally in tallies),
+            sum(tally.late_count for tally in tallies),
+            first,
+        )
+
+    world.train()
+    _, frames = minute_of()
+    late_us = [OPENED_US + 60_000_000] * 30
+    world.store(frames[30:])
+    world.store(frames[:30], received_us=late_us)
+    before = account()
+    assert before == (400, 4_000, 30, 0)
+    world.seal()
+    assert world.forget() == 400
+    assert account() == before
 
 
 def test_holes_are_kept_exactly_and_late_blocks_become_a_second_segment_of_one_stream(world: World) -> None:
