@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def why_no_namespace() -> str | None:
     return None if entered else "this machine lets nobody make a network namespace"
 
 
+def why_no_mount() -> str | None:
+    """Return why a small disk in memory cannot be mounted here, None where it can."""
+    if os.geteuid() != 0:
+        return "mounting a small disk needs root"
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False)
+        if mounted.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+    return None if mounted.returncode == 0 else "this machine lets nobody mount a small disk"
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -63,6 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "browser": why_no_browser() if "browser" in wanted else None,
         "mosquitto": None if find_program("mosquitto") else "Debian's mosquitto is not installed",
         "netns": why_no_namespace() if "netns" in wanted else None,
+        "mount": why_no_mount() if "mount" in wanted else None,
     }
     for item in items:
         for marker, reason in absent.items():
