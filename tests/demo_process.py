@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,14 @@ class DemoProcess:
             if match:
                 return match[1]
         raise AssertionError(f"no link for {name}")
+
+    def control_page(self) -> httpx2.Client:
+        """Return a client of the demonstration's own page."""
+        for line in self.said:
+            match = re.match(r"Kill intake: (http://\S+)", line)
+            if match:
+                return httpx2.Client(base_url=match[1], trust_env=False)
+        raise AssertionError("no link to the demonstration's own page")
 
     def pid_of(self, name: str) -> int:
         """Return the process id of a role or helper program as it is now."""

@@ -108,6 +108,9 @@ def _print_report(report: DemoReport) -> None:
             for each in report.care.steps
         ],
     )
+    for kill in report.intake_kills:
+        back = "no values since" if kill.back_after_s is None else f"values back after {kill.back_after_s} s"
+        say(f"Intake was killed after {kill.at_s:.0f} s: {back}")
     say("Nothing was lost." if report.is_whole else "NOT EVERYTHING IS ACCOUNTED FOR; see the table.")
     if not report.care.is_right:
         say("THE CARE SCENE DID NOT GO AS IT SHOULD; see the table.")

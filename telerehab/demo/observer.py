@@ -23,6 +23,8 @@ from telerehab.live_frame import N_SAMPLES_PER_TICK, UNKNOWN_AGE_MS, UNKNOWN_ANG
 PING_S: Final = 1.0
 _SAMPLE_US: Final = 10_000
 REPAINT_S: Final = 1 / 25
+GONE_MS: Final = 5_000.0
+"""A screen shows no number that is older."""
 _RECONNECT_S: Final = 1.0
 _VALUES_MAX: Final = 1_000_000
 """Twenty patients for more than an hour."""
@@ -103,7 +105,8 @@ class Observer:
         while True:
             now_s = time.monotonic()
             if len(self.drawn_age_ms) < _VALUES_MAX:
-                self.drawn_age_ms += [age_ms + (now_s - at_s) * 1000 for age_ms, at_s in self._shown.values()]
+                ages_ms = (age_ms + (now_s - at_s) * 1000 for age_ms, at_s in self._shown.values())
+                self.drawn_age_ms += [age_ms for age_ms in ages_ms if age_ms <= GONE_MS]
             await asyncio.sleep(REPAINT_S)
 
     def take(self, frame: bytes, *, now_s: float, now_us: float) -> None:

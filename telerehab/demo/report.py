@@ -21,6 +21,7 @@ from telerehab.db import tables
 from telerehab.db.engine import Database, reading
 from telerehab.db.ledger_rows import read_boots, read_duplicates, read_holes, read_tallies
 from telerehab.demo.care_report import CareReport
+from telerehab.demo.intake_scene import IntakeKill
 from telerehab.demo.observer import SeenAngles
 from telerehab.demo.truth import Repetition, read_poses, read_true_blocks, read_true_repetitions
 from telerehab.intake.hot_reads import read_clocks
@@ -79,12 +80,13 @@ class DemoReport:
     age_ms: Mapping[str, float | None]
     processes: Sequence[ProcessReport]
     restarts: Mapping[str, int]
+    intake_kills: Sequence[IntakeKill]
     care: CareReport
 
     @property
     def is_right(self) -> bool:
-        """Return whether nothing is missing and the care scene went as it should."""
-        return self.is_whole and self.care.is_right
+        """Return whether nothing is missing, the care scene went as it should, and values came back after each kill."""
+        return self.is_whole and self.care.is_right and all(kill.back_after_s is not None for kill in self.intake_kills)
 
     @property
     def is_whole(self) -> bool:

@@ -21,7 +21,7 @@ from telerehab.auth.key_ring import open_key_ring
 from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import Database, open_database
 from telerehab.db.migrate import upgrade
-from telerehab.demo.captions import care_caption, scene_caption
+from telerehab.demo.captions import care_caption, intake_caption, scene_caption
 from telerehab.demo.care_report import CareReport
 from telerehab.demo.care_scene import CareDoors, CareScene
 from telerehab.demo.certificates import Certificates, make_certificates
@@ -38,9 +38,11 @@ from telerehab.demo.clinic import (
     host_names,
     make_clinic,
 )
+from telerehab.demo.control import serve_control
 from telerehab.demo.errors import NoNetworkAddressError, NotReadyError, PagesMissingError, PortTakenError
 from telerehab.demo.folder import demo_folder
 from telerehab.demo.homes_plan import Home, HomesPlan
+from telerehab.demo.intake_scene import IntakeScene
 from telerehab.demo.observer import Observer
 from telerehab.demo.portal import Portal, create_live_session, enter, open_training_session
 from telerehab.demo.report import DemoReport, HomeReport, report_home
@@ -134,24 +136,31 @@ async def _run_scene(
     await _open_training_sessions(settings, clinic, live_session)
     observer = Observer(watch)
     scene = CareScene(await _care_doors(settings, clinic), planned_s=options.seconds)
+    intake = IntakeScene(
+        pid_of_intake=lambda: roles.pids().get(Role.INGEST), count_values=lambda: len(observer.arrival_age_ms)
+    )
     simulator = Supervisor([_simulator_child(folder, clinic, settings)], stop_timeout_s=SIMULATOR_STOP_S)
     homes = Supervisor([_homes_child(folder, clinic, settings, live_session)])
     started_s = time.monotonic()
     usage = ProcessUsage()
-    async with homes, simulator:
+    async with homes, simulator, serve_control(intake) as control:
         children = {**roles.pids(), **simulator.pids(), **homes.pids()}
         usage.begin(children)
         watching, playing = asyncio.create_task(observer.run()), asyncio.create_task(scene.run())
+        killing = asyncio.create_task(intake.run(options.seconds))
         show_links(_links(settings, clinic))
         for line in care_caption(options.seconds):
+            say(line)
+        for line in intake_caption(options.seconds, control):
             say(line)
         say(scene_caption(len(clinic.homes)))
         await _wait_for_the_end(options.seconds, told_to_stop, roles)
         say("Ending: the homes stop, what is still on the way is stored")
         processes = usage.end()
         seconds = time.monotonic() - started_s
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in (watching, killing):
+            task.cancel()
+        await asyncio.gather(watching, killing, return_exceptions=True)
         care = await _end_care(scene, playing, was_told_to_end=told_to_stop.is_set(), say=say)
         await simulator.stop()
     sent = _read_sent_counts(folder / "simulator.log")
@@ -161,6 +170,7 @@ async def _run_scene(
         age_ms=observer.age_quantiles_ms(),
         processes=processes,
         restarts=roles.restart_counts(),
+        intake_kills=intake.kills,
         care=care,
     )
 

@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 import httpx2
 
-TRIES_MAX: Final = 15
+TRIES_MAX: Final = 60
 TRY_AGAIN_S: Final = 1.0
-"""A web role that was killed is back within some seconds; every request of the scene may be sent twice."""
+"""A killed web role is back within seconds, within a minute on a busy machine; every request may be sent twice."""
 
 Seen = TypeVar("Seen")
 

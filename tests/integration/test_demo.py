@@ -57,11 +57,19 @@ def test_it_runs_whole_where_there_is_only_loopback(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
     with running_demo(tmp_path, "--homes", "2") as demo:
-        for role in ("ingest", "media", "web", "ingest"):
+        for role in ("ingest", "media", "web"):
             time.sleep(6)  # training goes on: a set is cut in the middle
             psutil.Process(demo.pid_of(role)).send_signal(signal.SIGKILL)
-        time.sleep(8)
+        time.sleep(6)
+        control = demo.control_page()
+        assert "Killed after" not in control.get("").text
+        assert control.post("kill-intake").status_code == 303
+        deadline_s = time.monotonic() + END_TIMEOUT_S
+        while "values were back after" not in control.get("").text:
+            assert time.monotonic() < deadline_s, control.get("").text
+            time.sleep(0.5)
         report = demo.finish()
+    assert [kill["back_after_s"] > 0 for kill in report["intake_kills"]] == [True]
     assert report["restarts"] == {"broker": 0, "ingest": 2, "media": 1, "web": 1, "jobs": 0}
     assert [home["blocks_lost"] for home in report["homes"]] == [0, 0]
     assert all(home["blocks_stored"] == home["blocks_produced"] > 500 for home in report["homes"])

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from telerehab.cli import demo as command
 from telerehab.demo.care_report import CareReport, CareStep, Outcome, StepReport, account_for
+from telerehab.demo.intake_scene import IntakeKill
 from telerehab.demo.observer import Observer, SeenAngles
 from telerehab.demo.portal import Portal
 from telerehab.demo.report import DemoReport, HomeReport, angle_rmse_deg, match_repetitions
@@ -66,13 +68,16 @@ def home(**changes: int) -> HomeReport:
     )
 
 
-def demo_report(*homes: HomeReport, care: CareReport | None = None) -> DemoReport:
+def demo_report(
+    *homes: HomeReport, care: CareReport | None = None, intake_kills: Sequence[IntakeKill] = ()
+) -> DemoReport:
     return DemoReport(
         seconds=1,
         homes=homes,
         age_ms={},
         processes=[],
         restarts={},
+        intake_kills=intake_kills,
         care=care or account_for([], planned_s=1, was_told_to_end=False),
     )
 
@@ -106,6 +111,16 @@ def test_a_whole_report_is_right_only_when_the_care_scene_is() -> None:
     assert (said["is_whole"], said["is_right"], said["care"]["is_right"]) == (True, False, False)
     assert said["care"]["outcomes"]["alert_seen"] == "wrong"
     assert [each["blocks_unexplained"] for each in said["homes"]] == [0]
+
+
+@pytest.mark.parametrize(("back_after_s", "is_right"), [(8.5, True), (None, False)])
+def test_a_report_is_right_only_when_values_came_back_after_intake_was_killed(
+    back_after_s: float | None, is_right: bool
+) -> None:
+    steps = account_for([], planned_s=1, was_told_to_end=False)
+    report = demo_report(home(), care=steps, intake_kills=[IntakeKill(at_s=3, back_after_s=back_after_s)])
+    assert report.is_whole
+    assert report.is_right is is_right
 
 
 def test_what_is_not_stored_and_in_no_hole_is_unexplained() -> None:
