@@ -25,6 +25,7 @@ from telerehab.db.workers import STALE_AFTER_S
 from telerehab.errors import ConflictError, MediaUnavailableError, TelerehabError
 from telerehab.live import media_protocol as protocol
 from telerehab.live.store import WorkerAddress, read_workers
+from telerehab.plain_http import make_plain_client
 from telerehab.settings import Settings
 
 COMMAND_DEADLINE_S: Final = 10.0
@@ -73,8 +74,7 @@ class MediaClient:
         self._database = database
         self._clock = clock or SystemClock()
         self._auto_admit = settings.demo
-        self._http = httpx2.AsyncClient(
-            trust_env=False,
+        self._http = make_plain_client(
             timeout=httpx2.Timeout(COMMAND_DEADLINE_S, connect=CONNECT_TIMEOUT_S),
             limits=httpx2.Limits(max_connections=200, max_keepalive_connections=20),
         )

@@ -32,6 +32,7 @@ from telerehab.live.host import LiveHost
 from telerehab.live.media_control import create_control_app
 from telerehab.live.media_protocol import HEALTH_PATH, SECRET_HEADER
 from telerehab.live.store import OWNER, LiveStore
+from telerehab.plain_http import make_plain_client
 from telerehab.roles.process import set_up_logging
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS, TaskSupervisor
@@ -130,7 +131,7 @@ def media_addresses(settings: Settings) -> Addresses:
 async def is_alive(address: str, secret: str) -> bool:
     """Tell whether a media worker answers."""
     try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=ALIVE_TIMEOUT_S) as http:
+        async with make_plain_client(timeout=ALIVE_TIMEOUT_S) as http:
             answer = await http.get(f"{address}{HEALTH_PATH}", headers={SECRET_HEADER: secret})
     except httpx2.HTTPError:
         return False
