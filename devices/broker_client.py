@@ -125,12 +125,12 @@ class BrokerClient:
         self._last_echo_sent_ns = self._last_resubscribed_ns = self._last_progress_ns - DEAF_AFTER_NS
         self._has_heard_itself = False
         self._awaited_suback: int | None = None
-        self._is_subscribed = False
+        self._is_up = self._is_subscribed = False
         self._is_started = self._is_closed = False
         self._replaced: list[Client] = []
         self._thread: Thread | None = None
         self._generation = 0
-        self._generation_lock = RLock()
+        self._lock = RLock()
         self.owes_redelivery = False
         """Whether a message was dropped that the broker still keeps: `redeliver` when there is room again."""
         self.dropped_count = 0
@@ -151,12 +151,12 @@ class BrokerClient:
     @property
     def is_connected(self) -> bool:
         """Return whether the broker has accepted the login and the connection stands."""
-        return self._client.is_connected()
+        return self._is_up and self._client.is_connected()  # paho says so until it tries again
 
     @property
     def is_subscribed(self) -> bool:
         """Return whether the broker has answered the latest subscription of this connection."""
-        return self._is_subscribed and self._client.is_connected()
+        return self._is_subscribed and self.is_connected
 
     @property
     def reader(self) -> Literal["fast", "stock"]:
@@ -186,8 +186,8 @@ class BrokerClient:
 
         What was not acknowledged before its connection ended comes again, if the broker keeps a session.
         """
-        with self._generation_lock:  # no connection begins between the look and the sending
-            if not self._client.is_connected():
+        with self._lock:  # no connection begins between the look and the sending
+            if not self.is_connected:
                 return
             self._acknowledge(self._client, [each.packet_id for each in tokens if each.generation == self._generation])
 
@@ -235,7 +235,8 @@ class BrokerClient:
         filters += [(each, 1) for each in self._kept_subscriptions]
         filters += [(echo_topic(self._client_id), 0)] if self._has_echo else []
         if filters:
-            _, self._awaited_suback = self._client.subscribe(filters)
+            with self._lock:  # the answer may come before we know which it is
+                _, self._awaited_suback = self._client.subscribe(filters)
 
     def tend(self, now_ns: int) -> None:
         """Look after the connection; call at least four times a second.
@@ -341,10 +342,10 @@ class BrokerClient:
         old = self._client
         _say_goodbye(old)  # its thread ends by itself; `close` waits for it
         self._replaced = [*(each for each in self._replaced if each.is_connected()), old]
-        self._is_subscribed = False
+        self._is_up = self._is_subscribed = False
         self._last_progress_ns = self._monotonic_ns()
         made = self._make_client()
-        with self._generation_lock:
+        with self._lock:
             self._client_id, self._client = made
             self._generation += 1
         self._unsent.clear()  # the old client takes along what it had not sent
@@ -402,6 +403,7 @@ class BrokerClient:
             log.warning("the broker refused the login: %s", reason)
             return
         self.last_refusal = None
+        self._is_up = True
         self._last_progress_ns = self._monotonic_ns()
         self.resubscribe()
 
@@ -413,17 +415,18 @@ class BrokerClient:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        if client is self._client:
-            self._is_subscribed = False
-            with self._generation_lock:
+        with self._lock:
+            if client is self._client:
+                self._is_up = self._is_subscribed = False
                 self._generation += 1
         log.info("disconnected: %s", reason)
 
     def _when_subscribed(
         self, client: Client, _userdata: Any, mid: int, _reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if client is self._client and mid == self._awaited_suback:
-            self._is_subscribed = True
+        with self._lock:
+            if client is self._client and mid == self._awaited_suback:
+                self._is_subscribed = True
 
 
 def _may_read_fast() -> bool:

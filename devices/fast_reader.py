@@ -6,6 +6,7 @@ lists. All other packets go to paho's own code. It overrides private methods, so
 own reader, on the installed version, before it is used; where they differ, use the stock client.
 """
 
+import logging
 import socket
 import struct
 import time
@@ -15,6 +16,8 @@ from typing import Any, Final, NamedTuple
 from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+log = logging.getLogger(__name__)
 
 READ_BYTES: Final = 256 * 1024
 MAX_PACKET_BYTES: Final = 1024 * 1024
@@ -154,8 +157,15 @@ class FastClient(Client):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _hand_over(self, arrived: list[Arrived]) -> None:
-        if arrived:
+        """Call the owner; as around all of paho's callbacks, an error there does not end the network thread."""
+        if not arrived:
+            return
+        try:
             self._on_arrived(self, arrived)
+        except Exception:
+            if not self.suppress_exceptions:
+                raise
+            log.exception("the owner of the connection failed")
 
     def _give_up(self, arrived: list[Arrived], rc: MQTTErrorCode = MQTTErrorCode.MQTT_ERR_PROTOCOL) -> MQTTErrorCode:
         """End a connection that cannot be followed; what came before counts."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from itertools import pairwise
+from typing import Literal
 
 import paho.mqtt.client as paho
 import pytest
@@ -12,6 +13,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from devices import broker_client
 from devices.broker_client import BrokerClient, echo_topic
 from tests.devices.broker_fixtures import MemoryCredentials, connected, embedded_broker, password_of, receive, until
+
+Reader = Literal["fast", "stock"]
+READERS: tuple[Reader, ...] = ("fast", "stock")
 
 
 @pytest.fixture
@@ -57,11 +61,12 @@ def test_the_owner_is_woken_when_something_comes(port: int) -> None:
         assert woken.wait(5)
 
 
-def test_an_exception_in_a_callback_does_not_end_the_connection(port: int) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_an_exception_in_a_callback_does_not_end_the_connection(port: int, reader: Reader) -> None:
     def fail() -> None:
         raise RuntimeError("a bug of the owner's")
 
-    with connected(port, "ingest", "rt/1/#", on_wake=fail) as ingest, connected(port, "band-1") as band:
+    with connected(port, "ingest", "rt/1/#", on_wake=fail, reader=reader) as ingest, connected(port, "band-1") as band:
         band.publish("rt/1/00/band-1/imu", b"1")
         receive(ingest)
         band.publish("rt/1/00/band-1/imu", b"2")
@@ -69,16 +74,19 @@ def test_an_exception_in_a_callback_does_not_end_the_connection(port: int) -> No
         assert ingest.thread_restart_count == 0
 
 
-def test_a_network_thread_that_died_is_replaced(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("reader", "broken_part"), [("stock", "_handle_publish"), ("fast", "_take")])
+def test_a_network_thread_that_died_is_replaced(
+    port: int, monkeypatch: pytest.MonkeyPatch, reader: Reader, broken_part: str
+) -> None:
     died = threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _args: died.set())
-    with connected(port, "ingest", "rt/1/#") as ingest, connected(port, "band-1") as band:
+    with connected(port, "ingest", "rt/1/#", reader=reader) as ingest, connected(port, "band-1") as band:
 
         def break_paho(*_args: object) -> None:
             raise AssertionError("a bug of paho's")
 
         with monkeypatch.context() as broken:
-            broken.setattr(ingest._client, "_handle_publish", break_paho)
+            broken.setattr(ingest._client, broken_part, break_paho)
             band.publish("rt/1/00/band-1/imu", b"lost")
             assert died.wait(5)
         assert ingest.is_connected  # so it says, and nothing would ever arrive
