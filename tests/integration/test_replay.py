@@ -18,6 +18,7 @@ from firmware_sim.homes import WornDevice
 from firmware_sim.replay import Recording, read_recording
 from firmware_sim.sampling import describe, recorded_stream
 from firmware_sim.streams import DeviceClock
+from telerehab.attribution import Lending
 from telerehab.db.engine import reading
 from telerehab.db.tables import Repetition
 from telerehab.intake.places import Places, Training
@@ -71,7 +72,8 @@ def train_in_made_up_time(worn: Recording) -> NDArray[np.float64]:
         opened_us=START_UTC_US,
     )
     pipeline = LivePipeline(capacity=2)
-    pipeline.follow(Places(known_devices=frozenset({device.name}), trainings=(training,)))
+    lent = {device.name: Lending(UUID(int=2), START_UTC_US - 1_000_000)}
+    pipeline.follow(Places(known_devices=frozenset({device.name}), trainings=(training,), lendings=lent))
     counted_us: list[tuple[int, int]] = []
     waiting: list[Outgoing] = []
     for now_ns in range(0, round((worn.duration_s + 1) * S_NS), STEP_NS):

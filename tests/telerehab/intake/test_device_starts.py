@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from telerehab.attribution import Lending
 from telerehab.intake.device_starts import TOLD_AGAIN_US, DeviceStarts
-from tests.telerehab.intake.bodies import House, knee, shank, training
+from tests.telerehab.intake.bodies import PATIENT, START_US, House, knee, shank, training
 
 ASSIGNMENT = UUID(int=77)
 BLOCK_S = 0.1
@@ -54,7 +55,7 @@ def test_a_device_that_somebody_trains_with_is_told_soon() -> None:
 def test_a_started_device_is_told_again_only_after_a_while_and_not_when_its_patient_trains() -> None:
     house = House(knee(), [])
     house.sensors[1].signal = shank
-    idle = replace(house.places, idle={"shank-1": ASSIGNMENT})
+    idle = replace(house.places, idle={"shank-1": ASSIGNMENT}, lendings={"shank-1": Lending(PATIENT, START_US)})
     house.pipeline.follow(idle)
     house.run(60)
     told_steps = [place for place, effects in enumerate(house.effects) for _ in effects.started]
