@@ -1,5 +1,6 @@
 """What all tests share: the event loop's kind, and the rule that CI skips nothing in silence."""
 
+import fcntl
 import gc
 import os
 import shutil
@@ -13,6 +14,8 @@ from playwright._impl._driver import compute_driver_executable
 
 ALLOWED_SKIPS = ("TELEREHAB_DATA", "optional peer")
 """With CI=true a skip is a failure, unless its reason begins with one of these."""
+WHOLE_CHAINS = {"browser", "chaos", "test_demo", "test_processes", "test_device_link"}
+"""Folders and modules whose tests run whole chains, in real time."""
 
 
 def data_folder() -> Path | None:
@@ -87,6 +90,19 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector leave alone what was imported: it halves what an app costs that a test sets up."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let one whole chain run at a time: homes train in real time, and two chains starve each other.
+
+    The outermost hook, so that waiting does not count as the test's time.
+    """
+    if not WHOLE_CHAINS & {item.path.parent.name, item.path.stem}:
+        return (yield)
+    with (Path(tempfile.gettempdir()) / f"telerehab-whole-chain-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

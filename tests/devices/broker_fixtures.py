@@ -99,7 +99,7 @@ def connected(
         client.close()
 
 
-def until(condition: Callable[[], object], *, within_s: float = 5.0, tend: BrokerClient | None = None) -> None:
+def until(condition: Callable[[], object], *, within_s: float = 30.0, tend: BrokerClient | None = None) -> None:
     """Wait for a real condition, or fail."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -109,7 +109,7 @@ def until(condition: Callable[[], object], *, within_s: float = 5.0, tend: Broke
         time.sleep(0.01)
 
 
-def receive(client: BrokerClient, count: int = 1, *, within_s: float = 5.0) -> list[Raw]:
+def receive(client: BrokerClient, count: int = 1, *, within_s: float = 30.0) -> list[Raw]:
     """Wait for messages."""
     taken: list[Raw] = []
 

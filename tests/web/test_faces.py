@@ -18,7 +18,8 @@ from tests.web.fake_clinic import (
 from tests.web.inspection import Inspector, press, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-BOTTOM = "elements => Math.max(...elements.map(element => element.getBoundingClientRect().bottom))"
+PLOT_LIES_BELOW = """() => document.querySelector(".focus .plot").getBoundingClientRect().top >=
+    Math.max(...[...document.querySelectorAll(".focus-body > *")].map((each) => each.getBoundingClientRect().bottom))"""
 
 # --- every screen, in both languages: axe, targets, type, scrolling ---
 
@@ -323,8 +324,7 @@ def test_the_first_patient_is_large_at_once_and_all_may_be_alike(open_page: Call
         press_when_shown(page, "open")
         page.wait_for_selector(".focus h2:has-text('Poul Kristensen')")  # the first who is here
         page.set_viewport_size({"width": 1280, "height": 620})
-        lowest_value = page.locator(".focus-body > *").evaluate_all(BOTTOM)
-        assert page.locator(".focus .plot").evaluate("element => element.getBoundingClientRect().top") >= lowest_value
+        wait_for(lambda: page.evaluate(PLOT_LIES_BELOW), page)
         wait_for(lambda: clinic.heard("focus"), page)
         assert clinic.heard("focus")[-1]["participant"] == patient_of(1)
         page.wait_for_selector('[data-need="paused"]:has-text("Anna Møller")')

@@ -46,13 +46,14 @@ def test_what_the_store_had_no_room_for_is_asked_of_the_broker_again_when_there_
     intake = ingest.Intake(settings.model_copy(update={"ingest_client_id": "a"}), database, clock=SystemClock())
     asked: list[bool] = []
     monkeypatch.setattr(intake._client, "redeliver", lambda: asked.append(True))
-    monkeypatch.setattr(intake._hot_store, "_queue_max_rows", 0)
+    monkeypatch.setattr(intake._hot_store, "_queue_max_rows", 1)
+    monkeypatch.setattr(intake._hot_store, "_n_queued_rows", 1)
     intake._client._inbox.append(Raw("rt/1/00/band/imu", b"", 1, Token(0, 1)))
     for _ in range(2):
         intake._step()
     assert intake._client.owes_redelivery
     assert asked == [], "it would only come to be refused again"
-    monkeypatch.setattr(intake._hot_store, "_queue_max_rows", 100)
+    monkeypatch.setattr(intake._hot_store, "_n_queued_rows", 0)
     for _ in range(2):
         intake._step()
     assert asked == [True], "and not with every step"

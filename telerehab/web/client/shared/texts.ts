@@ -39,9 +39,11 @@ export interface TextValues {
   "access.flag_resolved": undefined;
   "access.import_patients": undefined;
   "access.invite_helper": undefined;
+  "access.invite_phone": undefined;
   "access.invite_tablet": undefined;
   "access.lend_device": undefined;
   "access.lend_kit": undefined;
+  "access.pair_phone": undefined;
   "access.record_consent": undefined;
   "access.refused": undefined;
   "access.remove_passkey": undefined;
@@ -62,6 +64,7 @@ export interface TextValues {
   "access.take_back_device": undefined;
   "access.take_over_retracted": undefined;
   "access.undo_patient_import": undefined;
+  "access.wipe_device": undefined;
   "access_log.none": undefined;
   "access_log.refused": undefined;
   "access_log.title": undefined;

@@ -111,7 +111,7 @@ function Numbers({ visit, patient }: { visit: Visit; patient: Participant }) {
         </div>
         <div>
           <dt>{t("room.number.completeness")}</dt>
-          <dd class={shown?.completeness != null && shown.completeness < MARKED_BELOW_PERCENT ? "problem" : ""}>
+          <dd class={shown?.completeness != null && shown.completeness < MARKED_BELOW_PERCENT ? "marked" : ""}>
             {shown?.completeness == null ? none : t(shown.completeness < MARKED_BELOW_PERCENT ? "completeness.marked" : "room.number.percent", { percent: shown.completeness })}
           </dd>
         </div>
