@@ -1,5 +1,6 @@
 """What all tests share: the event loop's kind, and the rule that CI skips nothing in silence."""
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -14,8 +15,10 @@ from playwright._impl._driver import compute_driver_executable
 
 ALLOWED_SKIPS = ("TELEREHAB_DATA", "optional peer")
 """With CI=true a skip is a failure, unless its reason begins with one of these."""
-WHOLE_CHAINS = {"browser", "chaos", "test_demo", "test_processes", "test_device_link"}
+WHOLE_CHAINS = {"browser", "chaos", "test_demo"}
 """Folders and modules whose tests run whole chains, in real time."""
+ALONE = {"test_live_room"}
+"""Those of them that keep two processors busy by themselves."""
 
 
 def data_folder() -> Path | None:
@@ -94,15 +97,27 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let one whole chain run at a time: homes train in real time, and two chains starve each other.
+    """Let whole chains run one after the other, and those that two browsers watch alone on the machine.
 
-    The outermost hook, so that waiting does not count as the test's time.
+    They train in real time, whatever else the workers do. Who wants the room alone keeps its door shut while the others
+    leave. This is the outermost hook, so that waiting does not count as a test's time.
     """
-    if not WHOLE_CHAINS & {item.path.parent.name, item.path.stem}:
+    places = {item.path.parent.name, item.path.stem}
+    is_alone = bool(ALONE & places)
+    with contextlib.ExitStack() as held:
+        if WHOLE_CHAINS & places and not is_alone:
+            held.enter_context(_locked("chain", fcntl.LOCK_EX))
+        with _locked("door", fcntl.LOCK_EX):
+            held.enter_context(_locked("room", fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH))
         return (yield)
-    with (Path(tempfile.gettempdir()) / f"telerehab-whole-chain-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return (yield)
+
+
+@contextlib.contextmanager
+def _locked(name: str, kind: int) -> Generator[None, None, None]:
+    """Hold a lock that all workers know."""
+    with (Path(tempfile.gettempdir()) / f"telerehab-{name}-{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, kind)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
