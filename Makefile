@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Databases of tests lie in memory where there is room: SQLite's commits otherwise wait for the disk.
 SCRATCH := $(shell [ "$$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null && echo TMPDIR=/dev/shm)
-PYTEST := $(SCRATCH) $(BIN)/python -m pytest -q -n 3 --dist worksteal
+PYTEST := $(SCRATCH) $(BIN)/python -m pytest -q -n 2 --dist worksteal
 CLIENT_SOURCES := $(shell find telerehab/web/client -type f -not -path '*/node_modules/*' 2>/dev/null)
 
 .PHONY: help install demo test test-long check bench clean

@@ -15,7 +15,7 @@ from playwright._impl._driver import compute_driver_executable
 
 ALLOWED_SKIPS = ("TELEREHAB_DATA", "optional peer")
 """With CI=true a skip is a failure, unless its reason begins with one of these."""
-WHOLE_CHAINS = {"browser", "chaos", "test_demo"}
+WHOLE_CHAINS = {"browser", "chaos", "live", "test_demo"}
 """Folders and modules whose tests run whole chains, in real time."""
 ALONE = {"test_live_room"}
 """Those of them that keep two processors busy by themselves."""

@@ -43,7 +43,7 @@ from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor
 from tests.sessions.null_engine import NullEngine
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 BEAT_S = 0.5
 
 
