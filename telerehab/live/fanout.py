@@ -248,6 +248,7 @@ class LiveFanout:
             self._spawn(self._drop(live_session, participant, connection.id))
             raise MediaRefusedError("not_joined", "the socket is being closed")
         channel = self._open_channel(live_session, result)
+        self._take_snapshot(channel, result)  # who is a member stands in the snapshot, from here on
         older = channel.members.get(participant)
         channel.members[participant] = connection
         connection.joined[live_session] = participant
@@ -257,7 +258,6 @@ class LiveFanout:
             older.joined.pop(live_session, None)
             self._replace(older)
         await self._read_access()
-        self._take_snapshot(channel, result)
         self._push(channel)
         return {
             "participant": found,

@@ -157,6 +157,16 @@ def test_angles_are_compared_at_their_capture() -> None:
     assert angle_rmse_deg(seen, poses) == pytest.approx(np.sqrt(50), abs=0.01)
 
 
+def test_a_moment_of_a_late_observer_is_no_error_of_the_angle() -> None:
+    poses = np.zeros(6_001, POSE_DTYPE)
+    poses["utc_us"], poses["angle_deg"] = np.arange(6_001) * 10_000, np.arange(6_001) % 100
+    seen = SeenAngles()
+    for tick in range(1, 600):
+        late_us = 400_000 if 110 <= tick < 190 else 0
+        seen.add(tick * 100_000.0 + late_us, ((tick * 10 - np.arange(9, -1, -1)) % 100 * 100).astype(np.int16))
+    assert angle_rmse_deg(seen, poses) == 0
+
+
 def test_the_observer_takes_unknown_for_unknown() -> None:
     observer = Observer(Portal(address="127.0.0.1", port=1, host="h", authority=None, cookie=""))
     entry = np.zeros(1, ENTRY_DTYPE)

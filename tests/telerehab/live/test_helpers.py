@@ -14,6 +14,7 @@ from telerehab.clock import SystemClock, utc_now
 from telerehab.db.engine import reading, writing
 from telerehab.db.repositories.people import helper_context
 from telerehab.db.tables import Helper, HelperGrant, Login, Participant
+from telerehab.live.fanout import LiveFanout
 from tests.telerehab.live.clinic import Clinic, open_clinic, until
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +126,30 @@ async def test_a_revoked_helper_loses_seat_and_values_within_five_seconds(tmp_pa
             assert asyncio.get_running_loop().time() - began_s < 5
             assert (await helper.ask("join", live_session))["code"] == "not_found"
             assert (await helper.ask("help", live_session, on=True))["code"] == "not_joined"
+
+
+async def test_what_happens_while_a_helper_sits_down_is_told_to_a_seat_that_is_known(
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_access = LiveFanout._read_access
+
+    async def no_beat(fanout: LiveFanout, channel: object) -> None: ...
+
+    async def meanwhile_something_happens(fanout: LiveFanout) -> None:
+        for channel in tuple(fanout._channels.values()):
+            channel.last_sequence = 0
+            await fanout._catch_up(channel)
+        await read_access(fanout)
+
+    async with open_clinic(tmp_path, template) as clinic:
+        helper_id = add_helper(clinic, clinic.patient_ids[0], "join")
+        live_session = await clinic.create_live_session()
+        async with await clinic.page(clinic.therapist_id) as therapist, await clinic.page(helper_id) as helper:
+            await therapist.ask("join", live_session)
+            monkeypatch.setattr(LiveFanout, "_take_event", lambda *_: None)  # nobody else brings a newer snapshot
+            monkeypatch.setattr(LiveFanout, "_beat", no_beat)
+            monkeypatch.setattr(LiveFanout, "_read_access", meanwhile_something_happens)
+            assert (await helper.ask("join", live_session))["type"] == "reply"
 
 
 async def test_a_seat_of_a_helper_outlives_the_media_worker(tmp_path: Path, template: Path) -> None:

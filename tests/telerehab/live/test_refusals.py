@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from sessions.participant import LINK_LOST_S
 from telerehab.api import live_socket
+from telerehab.live.outbox import MessageAllowance
 from tests.telerehab.live.clinic import BEAT_S, open_clinic, until
 
 pytestmark = pytest.mark.anyio
@@ -48,23 +49,25 @@ async def test_a_message_that_is_too_large_or_binary_closes_the_socket(tmp_path:
             await page.aclose()
 
 
-async def test_garbage_is_refused_message_by_message_and_the_other_page_goes_on(tmp_path: Path, template: Path) -> None:
+async def test_garbage_is_refused_message_by_message_and_the_other_page_goes_on(
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_clinic(tmp_path, template) as clinic:
         live_session = await clinic.create_live_session()
-        async with (
-            await clinic.page(clinic.therapist_id) as therapist,
-            await clinic.page(clinic.patient_ids[0]) as patient,
-        ):
+        async with await clinic.page(clinic.therapist_id) as therapist:
             await therapist.ask("join", live_session)
+            monkeypatch.setattr(live_socket, "MessageAllowance", lambda: MessageAllowance(per_s=0.1))  # at any speed
+            patient = await clinic.page(clinic.patient_ids[0])
             await patient.ask("join", live_session)
             for number in range(200):
                 await patient.socket.send(f"garbage {number}")
             await until(lambda: patient.errors, what="refusals")
             await until(lambda: patient.errors[-1]["code"] == "rate_limited", what="rate limit")
             assert patient.errors[0]["code"] == "malformed"
-            assert len(patient.errors) < 60  # 40 at once, some that came back meanwhile, one word about the limit
+            assert len(patient.errors) < 60  # 40 at once, a few that came back meanwhile, one word about the limit
             assert (await therapist.ask("focus", live_session, participant=None))["type"] == "reply"
             assert not patient.is_closed
+            await patient.aclose()
 
 
 async def test_a_flood_closes_the_socket(tmp_path: Path, template: Path) -> None:
