@@ -61,13 +61,13 @@ def test_killed_parts_come_back_and_no_block_is_lost(tmp_path: Path) -> None:
             time.sleep(6)  # training goes on: a set is cut in the middle
             psutil.Process(demo.pid_of(role)).send_signal(signal.SIGKILL)
         time.sleep(6)
-        control = demo.control_page()
-        assert "Killed after" not in control.get("").text
-        assert control.post("kill-intake").status_code == 303
-        deadline_s = time.monotonic() + END_TIMEOUT_S
-        while "values were back after" not in control.get("").text:
-            assert time.monotonic() < deadline_s, control.get("").text
-            time.sleep(0.5)
+        with demo.control_page() as control:
+            assert "Killed after" not in control.get("").text
+            assert control.post("kill-intake").status_code == 303
+            deadline_s = time.monotonic() + END_TIMEOUT_S
+            while "values were back after" not in control.get("").text:
+                assert time.monotonic() < deadline_s, control.get("").text
+                time.sleep(0.5)
         report = demo.finish()
     assert [kill["back_after_s"] > 0 for kill in report["intake_kills"]] == [True]
     assert report["restarts"] == {"broker": 0, "ingest": 2, "media": 1, "web": 1, "jobs": 0}
