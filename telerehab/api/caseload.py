@@ -123,10 +123,10 @@ def _read_flag(each: CaseloadFlag) -> dict[str, Any]:
         "value": flag.value,
         "threshold": flag.threshold,
         "unit": flag.unit,
-        "since": read_since(flag),
+        "since": read_since(flag.since, flag.first_day),
         "suggested_action": flag.suggested_action,
-        "exercise": flag.data.get("exercise"),
-        "side": flag.data.get("side"),
+        "exercise": flag.exercise,
+        "side": flag.side,
         "version": flag.version,
     }
 

@@ -128,7 +128,7 @@ def _read(rows: FlagRows) -> FlagRead:
         value=flag.value,
         threshold=flag.threshold,
         unit=flag.unit,
-        since=read_since(flag),
+        since=read_since(flag.since, flag.data.get("since")),
         opened_at=flag.opened_at,
         updated_at=flag.updated_at,
         ended_at=flag.ended_at,

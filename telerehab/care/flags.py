@@ -215,13 +215,16 @@ def gravest_by_cause(findings: Iterable[Finding]) -> dict[str, Finding]:
 
 
 def state_of(flag: Flag, marks: Sequence[Mark]) -> FlagState:
-    """Return where a flag stands, from its life and what people did with it, in any order.
+    """Return where a flag stands, from its life and what people did with it, in any order."""
+    return FlagState.ENDED if flag.ended_at is not None else standing_state(flag.version, marks)
+
+
+def standing_state(version: int, marks: Sequence[Mark]) -> FlagState:
+    """Return where a flag stands that has not ended.
 
     The last mark on the newest version counts; marks on earlier versions were made before it became worse.
     """
-    if flag.ended_at is not None:
-        return FlagState.ENDED
-    current = [mark for mark in marks if mark.flag_version >= flag.version]
+    current = [mark for mark in marks if mark.flag_version >= version]
     if not current:
         return FlagState.OPEN
     last = max(current, key=lambda mark: mark.at)

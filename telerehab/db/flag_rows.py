@@ -21,7 +21,7 @@ def read_flag(row: FlagRow) -> Flag:
             number=row.value or 0.0,
             unit=row.unit or "",
             threshold=row.threshold or 0.0,
-            since=read_since(row),
+            since=read_since(row.since, data.get("since")),
             exercise=data.get("exercise"),
             side=data.get("side"),
             evidence=read_evidence(data),
@@ -35,10 +35,9 @@ def read_flag(row: FlagRow) -> Flag:
     )
 
 
-def read_since(row: FlagRow) -> date:
-    """Return the first day, in the organisation's time zone, on which a flag's condition held."""
-    since = row.data.get("since")
-    return row.since.date() if since is None else date.fromisoformat(since)
+def read_since(since: datetime, named: str | None) -> date:
+    """Return the first day on which a flag's condition held: as the row's data name it, in the organisation's zone."""
+    return since.date() if named is None else date.fromisoformat(named)
 
 
 def read_evidence(data: dict[str, Any]) -> tuple[Evidence, ...]:

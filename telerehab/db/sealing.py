@@ -37,16 +37,18 @@ class PatientSeal:
 
     def __init__(self, patient: Patient, key_ring: KeyRing) -> None:
         self._patient = patient
+        self._id = str(patient.id)
+        self._place = f"{patient.organisation_id}/{self._id}"
         self._cipher = None
         if patient.wrapped_key is not None:
-            self._cipher = AESGCM(key_ring.open(patient.wrapped_key, context=_key_context(patient.id)))
+            self._cipher = AESGCM(key_ring.open(patient.wrapped_key, context=_key_context(self._id)))
 
     @property
     def has_key(self) -> bool:
         """Return whether the patient's key is there; after erasure it is not."""
         return self._cipher is not None
 
-    def seal(self, text: str, *, table: str, column: str, row_id: UUID) -> bytes:
+    def seal(self, text: str, *, table: str, column: str, row_id: UUID | str) -> bytes:
         """Return a text, sealed for one place.
 
         Raises
@@ -58,7 +60,7 @@ class PatientSeal:
             raise KeyRingError("the patient's key has been destroyed")
         return seal_with(self._cipher, text.encode(), context=self._context(table, column, row_id))
 
-    def open(self, sealed: bytes | None, *, table: str, column: str, row_id: UUID) -> str | None:
+    def open(self, sealed: bytes | None, *, table: str, column: str, row_id: UUID | str) -> str | None:
         """Return the text; None where there is none, or the patient's key has been destroyed.
 
         Raises
@@ -111,14 +113,14 @@ class PatientSeal:
         }
         for column, value in values.items():
             if value is not None:
-                sealed = self.seal(value, table="patient", column=column, row_id=self._patient.id)
+                sealed = self.seal(value, table="patient", column=column, row_id=self._id)
                 setattr(self._patient, f"{column}_sealed", sealed)
 
     def _own(self, sealed: bytes | None, column: str) -> str | None:
-        return self.open(sealed, table="patient", column=column, row_id=self._patient.id)
+        return self.open(sealed, table="patient", column=column, row_id=self._id)
 
-    def _context(self, table: str, column: str, row_id: UUID) -> str:
-        return f"{self._patient.organisation_id}/{self._patient.id}/{table}/{column}/{row_id}"
+    def _context(self, table: str, column: str, row_id: UUID | str) -> str:
+        return f"{self._place}/{table}/{column}/{row_id}"
 
 
 def identity_columns() -> tuple[Any, ...]:
@@ -148,5 +150,5 @@ def cpr_hash(key_ring: KeyRing, organisation_id: UUID, cpr: str) -> str:
     return key_ring.keyed_hash(f"{organisation_id}/{cpr}", purpose=CPR_PURPOSE)
 
 
-def _key_context(patient_id: UUID) -> str:
+def _key_context(patient_id: UUID | str) -> str:
     return f"patient key/{patient_id}"

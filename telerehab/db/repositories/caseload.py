@@ -17,23 +17,38 @@ from sqlmodel import Session, col, select
 from telerehab.auth.access import Scope
 from telerehab.auth.key_ring import KeyRing
 from telerehab.auth.reader import Reader
-from telerehab.care.flags import FlagState, Rule, Severity, state_of
+from telerehab.care.flags import FlagState, Mark, MarkKind, Rule, Severity, standing_state
 from telerehab.care.triage import PatientNeeds, StandingFlag, Triaged, order_caseload
 from telerehab.db.alert_rows import is_open, is_standing_stop
-from telerehab.db.flag_rows import read_flag, read_marks
-from telerehab.db.repositories.flags import read_actions
 from telerehab.db.repositories.patients import is_visible_patient
 from telerehab.db.sealing import Identity, identity_columns, open_identity
-from telerehab.db.tables import Alert, Flag, HelpCall, Message, Patient, PatientSummary
+from telerehab.db.tables import Alert, Flag, FlagAction, HelpCall, Message, Patient, PatientSummary
 
 PATIENTS_MAX: Final = 1_000
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class CaseloadFlag:
+class FlagColumns(NamedTuple):
+    """What a caseload shows of a flag that stands; not the rows behind it, which are many."""
+
+    id: UUID
+    rule: str
+    severity: int
+    value: float | None
+    threshold: float | None
+    unit: str | None
+    since: datetime
+    first_day: str | None
+    opened_at: datetime
+    suggested_action: str
+    exercise: str | None
+    side: str | None
+    version: int
+
+
+class CaseloadFlag(NamedTuple):
     """A flag that stands, and where."""
 
-    flag: Flag
+    flag: FlagColumns
     state: FlagState
 
 
@@ -62,6 +77,12 @@ class CaseloadPatient:
     """None: nothing has been counted yet."""
 
 
+_FLAG_COLUMNS: Final = tuple(
+    col(Flag.data)[{"first_day": "since"}.get(name, name)].as_string().label(name)
+    if name in ("first_day", "exercise", "side")
+    else getattr(Flag, name)
+    for name in FlagColumns._fields
+)
 _SUMMARY_COLUMNS: Final = tuple(getattr(PatientSummary, name) for name in Summary._fields)
 
 
@@ -125,14 +146,25 @@ class CaseloadRepository:
 
     def _flags(self) -> Mapping[UUID, Sequence[CaseloadFlag]]:
         """Return the open and acknowledged flags by patient."""
-        statement = select(Flag).where(col(Flag.patient_id).in_(self._patient_ids), col(Flag.ended_at).is_(None))
-        rows = self._db.exec(statement.order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))).all()
-        actions = read_actions(self._db, col(Flag.patient_id).in_(self._patient_ids) & col(Flag.ended_at).is_(None))
+        is_shown = col(Flag.patient_id).in_(self._patient_ids) & col(Flag.ended_at).is_(None)
+        found = self._db.execute(
+            sa.select(col(Flag.patient_id), *_FLAG_COLUMNS)
+            .where(is_shown)
+            .order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))
+        )
+        marks: dict[UUID, list[Mark]] = {}
+        for flag_id, kind, at, flag_version in self._db.execute(
+            sa.select(col(FlagAction.flag_id), col(FlagAction.action), col(FlagAction.at), col(FlagAction.flag_version))
+            .join(Flag, col(Flag.id) == col(FlagAction.flag_id))
+            .where(is_shown)
+        ):
+            marks.setdefault(flag_id, []).append(Mark(kind=MarkKind(kind), at=at, flag_version=flag_version))
         standing: dict[UUID, list[CaseloadFlag]] = {}
-        for row in rows:
-            state = state_of(read_flag(row), read_marks(actions.get(row.id, ())))
-            if state in (FlagState.OPEN, FlagState.ACKNOWLEDGED):
-                standing.setdefault(row.patient_id, []).append(CaseloadFlag(flag=row, state=state))
+        for patient_id, *columns in found:
+            flag = FlagColumns(*columns)
+            state = standing_state(flag.version, marks.get(flag.id, ()))
+            if state is not FlagState.RESOLVED:
+                standing.setdefault(patient_id, []).append(CaseloadFlag(flag, state))
         return standing
 
     def _alerts(self) -> Mapping[UUID, Sequence[tuple[datetime, bool]]]:
