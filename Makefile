@@ -58,7 +58,7 @@ test: $(VENV)/.test  ## Run the tests (NO_APT=1: install no Debian packages)
 
 test-long: $(VENV)/.test  ## Run the long tests too: all seeds, soaks, products
 	@.ci/debian-packages
-	@$(PYTEST) --timeout 3600 $(ARGS)
+	@TELEREHAB_LONG=1 $(PYTEST) --timeout 3600 $(ARGS)
 
 bench: $(VENV)/.test  ## Measure; each figure beside its floor
 	@$(BIN)/telerehab bench all $(ARGS)

@@ -1,4 +1,4 @@
-"""Therapist and patient, two real pages, two minutes of training over the real chain."""
+"""Therapist and patient, two real pages, a minute of training over the real chain; two of them in `make test-long`."""
 
 import os
 import signal
@@ -23,7 +23,6 @@ from tests.browser.rooms import (
 )
 from tests.demo_process import running_demo
 
-TRAINING_S = 120
 TEXT_SEEN_MAX_MS = 500
 TEXT_ROUNDS_MAX = 4
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "live-room.png"
@@ -41,7 +40,8 @@ def oldest_age_ms(page: Page) -> float | None:
 
 @pytest.mark.browser
 @pytest.mark.timeout(600)
-def test_therapist_and_patients_train_together_for_two_minutes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("training_s", [60, pytest.param(120, marks=pytest.mark.long)])
+def test_therapist_and_patients_train_together(tmp_path: Path, training_s: int) -> None:
     with running_demo(tmp_path) as demo, chromium() as browser:
         started_s = time.monotonic()
         therapist = browser.new_context(viewport={"width": 1440, "height": 900}, locale="da-DK").new_page()
@@ -79,10 +79,10 @@ def test_therapist_and_patients_train_together_for_two_minutes(tmp_path: Path) -
         wait_for("the counts after a reload", lambda: total_repetitions(therapist) >= all_before, therapist)
         wait_until_frames_grow(therapist, slots=["video-0", "video-3"])
 
-        wait_for("two minutes", lambda: time.monotonic() - started_s >= TRAINING_S, therapist, timeout_s=TRAINING_S)
+        wait_for("all of it", lambda: time.monotonic() - started_s >= training_s, therapist, timeout_s=training_s)
         report = demo.finish()
     assert complaints == []
-    assert_everybody_is_accounted_for(report)
+    assert_everybody_is_accounted_for(report, repetitions_min=training_s // 6)
 
 
 def write_to_each_other(therapist: Page, patient: Page) -> list[float]:
@@ -102,12 +102,12 @@ def own_repetitions(page: Page) -> int:
     return max((hook(page, "repetitions") or {}).values(), default=0)
 
 
-def assert_everybody_is_accounted_for(report: dict[str, Any]) -> None:
+def assert_everybody_is_accounted_for(report: dict[str, Any], *, repetitions_min: int) -> None:
     homes = report["homes"]
     assert len(homes) == 4
     assert [home["blocks_lost"] for home in homes] == [0] * 4
     assert [(home["missed_count"], home["invented_count"]) for home in homes] == [(0, 0)] * 4, homes
-    assert all(home["counted_repetition_count"] >= 20 for home in homes), homes
+    assert all(home["counted_repetition_count"] >= repetitions_min for home in homes), homes
     assert max(home["angle_rmse_deg"] for home in homes) <= 5
     assert all(abs(home["rom_deg"] - home["true_rom_deg"]) <= 5 for home in homes), homes
 

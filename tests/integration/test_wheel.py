@@ -31,6 +31,7 @@ def fetch(url: str) -> tuple[int, str]:
         return 0, ""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_wheel_from_a_clean_clone_serves_both_pages_elsewhere(tmp_path: Path) -> None:
     clone, elsewhere = tmp_path / "clone", tmp_path / "elsewhere"

@@ -101,7 +101,7 @@ def sent_ids(body: Any, rows: EveryRow) -> bool:
     return any(each in json.dumps(body) for each in rows.all_ids())
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))])
 def test_access_matrix_lets_none_of_ten_thousand_requests_with_foreign_ids_succeed(
     sqlite_world: World, part: int
 ) -> None:
