@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from telerehab.api.dependencies import Parts
 from telerehab.api.models import Answer
@@ -17,6 +18,7 @@ from telerehab.auth.policies import PUBLIC, declares
 from telerehab.clock import utc_now
 from telerehab.db.engine import reading
 from telerehab.db.migrate import is_database_at_head
+from telerehab.db.tables import Job, JobState, Worker
 from telerehab.db.workers import workers_alive
 
 router = APIRouter(tags=["health"])
@@ -70,11 +72,21 @@ def _look_at_stores(parts: WebParts) -> dict[str, str]:
     try:
         with reading(parts.database.main) as db:
             for worker in workers_alive(db, now=utc_now(parts.clock)):
-                found[f"role {worker.role}"] = "ok"
+                if found.get(f"role {worker.role}") in (None, "no heartbeat", "ok"):  # of several the worst is told
+                    found[f"role {worker.role}"] = _role_state(worker)
+            for job in db.exec(select(Job).where(col(Job.state) == JobState.HINDERED.value)):
+                found[f"job {job.kind}"] = "cannot do its work; the log of the role jobs says why"
     except SQLAlchemyError:
         pass  # the database is named already
     found["disk"] = _disk_state(parts.settings.data_dir)
     return found
+
+
+def _role_state(worker: Worker) -> str:
+    """Return what a role that lives says of itself."""
+    if worker.status.get("storing", True) is not True:
+        return "stores nothing; devices keep what they have"
+    return "ok"
 
 
 def _disk_state(folder: Path) -> str:

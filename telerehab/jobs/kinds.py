@@ -11,6 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from telerehab.archive.errors import ArchiveUnavailableError
 from telerehab.db.engine import Database
 from telerehab.jobs.flags import evaluate_all, evaluate_fresh
 from telerehab.jobs.reminders import remind_all
@@ -25,6 +26,8 @@ class JobKind:
     every: timedelta
     """From the end of one time to when the next one is due."""
     run: Callable[[Database, datetime], None]
+    hindered_by: tuple[type[Exception], ...] = ()
+    """Errors that say that something outside stands in the way: the work is tried again and `/readyz` names it."""
 
 
 def refresh_statistics(database: Database, now: datetime) -> None:
@@ -41,7 +44,7 @@ KINDS: Final[Mapping[str, JobKind]] = MappingProxyType(
         "flags_after_training": JobKind(every=timedelta(seconds=20), run=evaluate_fresh),
         "reminders": JobKind(every=timedelta(minutes=5), run=remind_all),
         "retractions": JobKind(every=timedelta(seconds=10), run=carry_out_retractions),
-        "sealing": JobKind(every=timedelta(seconds=30), run=seal_segments),
+        "sealing": JobKind(every=timedelta(seconds=30), run=seal_segments, hindered_by=(ArchiveUnavailableError,)),
         "statistics": JobKind(every=timedelta(days=1), run=refresh_statistics),
     }
 )

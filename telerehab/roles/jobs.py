@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from telerehab.clock import Clock, SystemClock, utc_now
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import is_database_at_head
-from telerehab.db.tables import Job
+from telerehab.db.tables import Job, JobState
 from telerehab.db.workers import BEAT_INTERVAL_S, Heartbeat
 from telerehab.jobs.kinds import KINDS
 from telerehab.roles.process import set_up_logging, wish_to_end
@@ -82,9 +82,8 @@ def plan(database: Database, *, clock: Clock) -> None:
     """Put the standing jobs into the table, where they are not there yet; several processes may do so at once."""
     with writing(database.main, owner=OWNER) as db:
         insert = postgresql.insert if database.main.dialect.name == "postgresql" else sqlite.insert
-        rows = [
-            {"id": uuid4(), "kind": kind, "key": KEY, "due_at": utc_now(clock), "state": "waiting"} for kind in KINDS
-        ]
+        each = {"key": KEY, "due_at": utc_now(clock), "state": JobState.WAITING.value}
+        rows = [{"id": uuid4(), "kind": kind, **each} for kind in KINDS]
         db.execute(insert(Job).values(rows).on_conflict_do_nothing(index_elements=["kind", "key"]))
 
 
@@ -93,13 +92,17 @@ def do_one(database: Database, *, clock: Clock) -> bool:
     job = _take_lease(database, now=utc_now(clock))
     if job is None:
         return False
-    kind = KINDS[job.kind]
-    kind.run(database, utc_now(clock))
+    kind, state = KINDS[job.kind], JobState.WAITING
+    try:
+        kind.run(database, utc_now(clock))
+    except kind.hindered_by as error:
+        log.warning("%s: %s", job.kind, error)
+        state = JobState.HINDERED
     with writing(database.main, owner=OWNER) as db:
         db.exec(
             sa.update(Job)
             .where(col(Job.id) == job.id, col(Job.lease_until) == job.lease_until)
-            .values(due_at=utc_now(clock) + kind.every, lease_until=None)
+            .values(due_at=utc_now(clock) + kind.every, lease_until=None, state=state.value)
         )
     return True
 

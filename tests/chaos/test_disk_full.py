@@ -56,6 +56,7 @@ def test_a_full_disk_acknowledges_nothing_shows_on_and_recovers_by_itself(world:
         assert all(flags & FLAG_NOT_STORED for flags in live[training].flags[shown_count:]), "and says all the while"
         assert min(live[training].ages_ms[shown_count:]) < 1_000
         assert parts_of(world)["disk"] != "ok"
+        wait_until(lambda: parts_of(world)["role ingest"] != "ok", timeout_s=20)
         (world.settings.data_dir / BALLAST).unlink()
         wait_until(lambda: live[training].flags[-1] == 0, timeout_s=20)
         wait_until(lambda: parts_of(world)["role ingest"] == parts_of(world)["disk"] == "ok", timeout_s=20)

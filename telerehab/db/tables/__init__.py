@@ -46,7 +46,7 @@ from telerehab.db.tables.hot import (
     SealedRun,
 )
 from telerehab.db.tables.live import LiveEvent, LiveSession, Participant
-from telerehab.db.tables.machinery import Job, Worker
+from telerehab.db.tables.machinery import Job, JobState, Worker
 from telerehab.db.tables.people import (
     Account,
     CareRelation,
@@ -96,6 +96,7 @@ __all__ = [
     "Helper",
     "HelperGrant",
     "Job",
+    "JobState",
     "Kit",
     "LiveEvent",
     "LiveSession",

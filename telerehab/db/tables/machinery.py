@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index
@@ -25,6 +26,14 @@ class Worker(Table, table=True):
     status: dict[str, Any] = json_object()
 
 
+class JobState(StrEnum):
+    """How the last time went."""
+
+    WAITING = "waiting"
+    HINDERED = "hindered"
+    """Something outside stood in the way; it is tried again."""
+
+
 class Job(Table, table=True):
     """Work for later, done at least once."""
 
@@ -36,4 +45,4 @@ class Job(Table, table=True):
     key: str
     due_at: datetime = moment(index=True)
     lease_until: datetime | None = maybe_moment()
-    state: str = "waiting"
+    state: str = JobState.WAITING.value

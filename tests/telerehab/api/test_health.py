@@ -7,10 +7,13 @@ import pytest
 
 from telerehab.api.health import EXPECTED_ROLES
 from telerehab.api.shared_look import SharedLook
+from telerehab.archive.errors import ArchiveUnavailableError
 from telerehab.clock import utc_now
 from telerehab.db import migrate
 from telerehab.db.engine import writing
 from telerehab.db.tables import Worker
+from telerehab.jobs import sealing
+from telerehab.roles import jobs
 from tests.telerehab.api.world import World
 
 Usage = namedtuple("Usage", "total used free")
@@ -41,6 +44,37 @@ def test_a_role_that_stops_beating_is_named(world: World) -> None:
     _let_all_beat(world)
     world.clock.advance(8.5)
     assert _named_wrong(world) >= {"role ingest", "role jobs", "role media"}
+
+
+def test_intake_that_stores_nothing_is_named_also_when_another_one_stores(sqlite_world: World) -> None:
+    _let_all_beat(sqlite_world)
+    now = utc_now(sqlite_world.clock)
+    with writing(sqlite_world.database.main, owner="ingest") as db:
+        db.add(Worker(role="ingest", started_at=now, heartbeat_at=now, status={"storing": False}))
+    assert _named_wrong(sqlite_world) == {"role ingest"}
+
+
+def test_an_archive_that_cannot_be_written_is_named_until_it_can(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _let_all_beat(sqlite_world)
+    jobs.plan(sqlite_world.database, clock=sqlite_world.clock)
+
+    def work() -> None:
+        while jobs.do_one(sqlite_world.database, clock=sqlite_world.clock):
+            pass
+
+    def refuse(_archive: object, _now: object) -> None:
+        raise ArchiveUnavailableError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "mark_cleared", refuse)
+        work()
+        assert _named_wrong(sqlite_world) == {"job sealing"}
+    sqlite_world.clock.advance(31)
+    _let_all_beat(sqlite_world)
+    work()
+    assert _named_wrong(sqlite_world) == set()
 
 
 def test_a_lost_broker_is_named(sqlite_world: World) -> None:

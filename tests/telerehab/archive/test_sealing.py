@@ -491,7 +491,8 @@ def test_the_job_waits_while_the_archive_cannot_be_written(world: World, monkeyp
     world.store(minute_of(seconds=5)[1])
     make: Callable[..., Any] = _Full
     monkeypatch.setattr("telerehab.archive.segment_rows.open_store", lambda settings: make(settings.archive_url))
-    seal_segments(world.database, OPENED + 30 * MINUTE)
+    with pytest.raises(ArchiveUnavailableError):
+        seal_segments(world.database, OPENED + 30 * MINUTE)
     assert (world.segments(), world.hot_count()) == ([], 50)
     monkeypatch.undo()
     seal_segments(world.database, OPENED + 30 * MINUTE)
