@@ -77,10 +77,10 @@ class CaseloadPatient:
     """None: nothing has been counted yet."""
 
 
+_IN_DATA: Final = {"first_day": "since", "exercise": "exercise", "side": "side"}
+"""Fields of `FlagColumns` that lie in the flag's JSON, and under which name."""
 _FLAG_COLUMNS: Final = tuple(
-    col(Flag.data)[{"first_day": "since"}.get(name, name)].as_string().label(name)
-    if name in ("first_day", "exercise", "side")
-    else getattr(Flag, name)
+    col(Flag.data)[_IN_DATA[name]].as_string() if name in _IN_DATA else getattr(Flag, name)
     for name in FlagColumns._fields
 )
 _SUMMARY_COLUMNS: Final = tuple(getattr(PatientSummary, name) for name in Summary._fields)
