@@ -22,7 +22,7 @@ HEADER_DTYPE: Final = np.dtype(
         ("n_entries", "<u2"),
         ("reserved", "<u2"),
         ("tick", "<u4"),  # counts the sender's ticks, wraps
-        ("reserved_2", "<u4"),
+        ("sent_ms", "<u4"),  # the servers' UTC at sending, low 32 bits; 0 = unknown
     ]
 )
 ENTRY_DTYPE: Final = np.dtype(
@@ -55,13 +55,14 @@ FLAG_NOT_STORED: Final = 1  # the disk or the database refuses: what is seen now
 FLAG_SENSOR_LOST: Final = 2  # no sample, or only old ones
 
 _ANGLE_LIMIT: Final = 32767
+_U32: Final = 0xFFFFFFFF
 
 
 class MalformedLiveFrameError(ValueError):
     """Bytes that are no live frame of this version. Drop the message; the next tick brings another."""
 
 
-def encode_live_frame(entries: NDArray[np.void], *, tick: int) -> bytes:
+def encode_live_frame(entries: NDArray[np.void], *, tick: int, sent_us: int | None = None) -> bytes:
     """Return the bytes of one tick.
 
     Parameters
@@ -69,10 +70,13 @@ def encode_live_frame(entries: NDArray[np.void], *, tick: int) -> bytes:
     entries : ndarray of ENTRY_DTYPE, shape (n_entries,)
     tick : int
         The sender's tick; its low 32 bits are sent.
+    sent_us : int, optional
+        Time of which the ages are. [µs, UTC]
     """
     header = np.zeros(1, HEADER_DTYPE)
     header["magic"], header["version"], header["entry_size"] = MAGIC, VERSION, ENTRY_DTYPE.itemsize
-    header["n_entries"], header["tick"] = len(entries), tick & 0xFFFFFFFF
+    header["n_entries"], header["tick"] = len(entries), tick & _U32
+    header["sent_ms"] = 0 if sent_us is None else sent_us // 1000 & _U32
     return header.tobytes() + np.ascontiguousarray(entries, ENTRY_DTYPE).tobytes()
 
 
@@ -92,6 +96,21 @@ def decode_live_frame(frame: bytes) -> tuple[int, NDArray[np.void]]:
     if len(frame) != HEADER_DTYPE.itemsize + int(header["n_entries"]) * ENTRY_DTYPE.itemsize:
         raise MalformedLiveFrameError("length and number of entries differ")
     return int(header["tick"]), np.frombuffer(frame, ENTRY_DTYPE, offset=HEADER_DTYPE.itemsize).copy()
+
+
+def transit_us(frame: bytes, *, now_us: int) -> int:
+    """Return how long ago a well-formed frame was sent, for a reader with the servers' clock; 0 where nobody knows.
+
+    Examples
+    --------
+    >>> frame = encode_live_frame(np.zeros(0, ENTRY_DTYPE), tick=1, sent_us=1_700_000_000_000_000)
+    >>> transit_us(frame, now_us=1_700_000_000_120_000), transit_us(frame, now_us=1_699_999_999_000_000)
+    (120000, 0)
+    """
+    sent_ms = int(np.frombuffer(frame, HEADER_DTYPE, count=1)[0]["sent_ms"])
+    since_ms = (now_us // 1000 - sent_ms) & _U32
+    is_past = sent_ms != 0 and since_ms <= _U32 // 2  # otherwise the clocks differ, or one was put back
+    return since_ms * 1000 if is_past else 0
 
 
 def to_age_ms(age_us: ArrayLike) -> NDArray[np.uint16]:

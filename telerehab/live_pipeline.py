@@ -159,7 +159,7 @@ class LivePipeline:
         ended = self._tick_all() if self._is_resuming else self.slots.tick()
         entries = self.slots.entries(now_us=now_us, is_storing=is_storing)
         self.tick_count += 1
-        frame = encode_live_frame(entries, tick=self.tick_count)
+        frame = encode_live_frame(entries, tick=self.tick_count, sent_us=now_us)
         return Effects(
             to_store=to_store,
             outgoing=outgoing,

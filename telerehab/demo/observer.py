@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from telerehab.demo.portal import Portal
-from telerehab.live_frame import N_SAMPLES_PER_TICK, UNKNOWN_AGE_MS, UNKNOWN_ANGLE, decode_live_frame
+from telerehab.live_frame import N_SAMPLES_PER_TICK, UNKNOWN_AGE_MS, UNKNOWN_ANGLE, decode_live_frame, transit_us
 
 PING_S: Final = 1.0
 _SAMPLE_US: Final = 10_000
@@ -112,9 +112,11 @@ class Observer:
     def take(self, frame: bytes, *, now_s: float, now_us: float) -> None:
         """Record one live frame that arrived at monotonic time `now_s`, UTC `now_us`.
 
-        UTC serves the comparison with the simulator's truth only; it has the clock of this very machine.
+        UTC tells how long the frame was on its way, and serves the comparison with the simulator's truth: senders,
+        simulator and observer have the clock of this very machine.
         """
         _, entries = decode_live_frame(frame)
+        on_its_way_ms = transit_us(frame, now_us=round(now_us)) / 1000
         self.frame_count += 1
         for entry in entries:
             training_session = bytes(entry["training_session"])
@@ -122,7 +124,7 @@ class Observer:
             if entry["age_ms"] == UNKNOWN_AGE_MS or (entry["angle"] == UNKNOWN_ANGLE).all():
                 self._shown.pop(training_session, None)
                 continue
-            age_ms = float(entry["age_ms"])
+            age_ms = float(entry["age_ms"]) + on_its_way_ms
             self._shown[training_session] = (age_ms, now_s)
             self.angles[UUID(bytes=training_session)].add(now_us - age_ms * 1000, entry["angle"])
             if len(self.arrival_age_ms) < _VALUES_MAX:

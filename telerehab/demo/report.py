@@ -28,7 +28,6 @@ from telerehab.intake.hot_reads import read_clocks
 from telerehab.ledger import ALL_TIME, Hole, make_ledger
 
 OPEN: Final = "missing"
-WINDOW_US: Final = 10_000_000
 UNFINISHED_US: Final = 1_500_000
 """A repetition that ended this shortly before the simulator stopped may be counted or not: both are right."""
 
@@ -45,7 +44,7 @@ class HomeReport:
     true_rom_deg: float | None
     rom_deg: float | None
     angle_rmse_deg: float | None
-    """Of the angles as the observer's screen had them, against the truth at their capture (`angle_rmse_deg`)."""
+    """Of the angles as the observer's screen had them, against the truth at their capture."""
     blocks_produced: int
     blocks_sent: int
     blocks_stored: int
@@ -236,11 +235,7 @@ def _overlap_share(left: Repetition, right: Repetition) -> float:
 
 
 def angle_rmse_deg(seen: SeenAngles, poses: NDArray[np.void]) -> float | None:
-    """Return the root mean square difference between seen and true joint angles [°]; None where nothing compares.
-
-    It is the median over windows of ten seconds: where the observer itself was late for a moment, as on a machine that
-    browsers keep busy, the angle was right and only its time was misjudged.
-    """
+    """Return the root mean square difference between seen and true joint angles [°]; None where nothing compares."""
     captured_us, angle_deg = seen.as_arrays()
     if len(poses) == 0:
         return None
@@ -248,10 +243,7 @@ def angle_rmse_deg(seen: SeenAngles, poses: NDArray[np.void]) -> float | None:
     if not within.any():
         return None
     true_deg = np.interp(captured_us[within], poses["utc_us"].astype(np.float64), poses["angle_deg"])
-    squared, window = (angle_deg[within] - true_deg) ** 2, captured_us[within] // WINDOW_US
-    _, place = np.unique(window, return_inverse=True)
-    rmse_deg = np.sqrt(np.bincount(place, squared) / np.bincount(place))
-    return round(float(np.median(rmse_deg)), 2)
+    return round(float(np.sqrt(np.mean((angle_deg[within] - true_deg) ** 2))), 2)
 
 
 def _median_rom_deg(repetitions: Sequence[Repetition]) -> float | None:

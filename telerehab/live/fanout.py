@@ -38,7 +38,7 @@ from telerehab.live.media_client import MediaClient, MediaRefusedError
 from telerehab.live.media_protocol import EVENT_TOPIC_PREFIX
 from telerehab.live.outbox import CLOSE_REPLACED, CLOSE_REVOKED, Outbox
 from telerehab.live.store import read_events
-from telerehab.live_frame import ENTRY_DTYPE, HEADER_DTYPE, MalformedLiveFrameError, decode_live_frame
+from telerehab.live_frame import ENTRY_DTYPE, HEADER_DTYPE, MalformedLiveFrameError, decode_live_frame, transit_us
 from telerehab.settings import Settings
 from telerehab.supervision import TaskSupervisor
 
@@ -532,7 +532,9 @@ class LiveFanout:
         except MalformedLiveFrameError:
             log.warning("a malformed live frame was dropped")
             return
-        waited_us = min(max(self._clock.utc_ns() // 1000 - raw.received_us, 0), _AGE_ON_ARRIVAL_MAX_US)
+        now_us = self._clock.utc_ns() // 1000
+        on_its_way_us = max(now_us - raw.received_us, transit_us(raw.payload, now_us=now_us), 0)
+        waited_us = min(on_its_way_us, _AGE_ON_ARRIVAL_MAX_US)
         received_ns = self._clock.monotonic_ns() - waited_us * 1000
         size, start = ENTRY_DTYPE.itemsize, HEADER_DTYPE.itemsize
         values = {}

@@ -147,21 +147,22 @@ class Outbox:
             return []
         if self.silence_s() > VALUES_HELD_AFTER_S:
             return []
+        now_us = self._clock.utc_ns() // 1000
         by_tick: dict[int, list[Value]] = {}
         for value in self.screen.take().values():
             by_tick.setdefault(value.tick, []).append(value)
         if by_tick:
             self._frame_sent_ns = now_ns
-        return [join_values(values, now_ns=now_ns, tick=tick) for tick, values in by_tick.items()]
+        return [join_values(values, now_ns=now_ns, now_us=now_us, tick=tick) for tick, values in by_tick.items()]
 
 
-def join_values(values: list[Value], *, now_ns: int, tick: int) -> bytes:
+def join_values(values: list[Value], *, now_ns: int, now_us: int, tick: int) -> bytes:
     """Return entries as one live frame; each known age grows by the time that its entry has waited here."""
     entries = np.frombuffer(b"".join(value.data for value in values), ENTRY_DTYPE).copy()
     waited_ms = np.array([(now_ns - value.received_ns) / _NS_PER_MS for value in values])
     older_ms = np.clip(np.round(entries["age_ms"] + np.maximum(waited_ms, 0)), 0, AGE_MAX_MS)
     entries["age_ms"] = np.where(entries["age_ms"] == UNKNOWN_AGE_MS, UNKNOWN_AGE_MS, older_ms)
-    return encode_live_frame(entries, tick=tick)
+    return encode_live_frame(entries, tick=tick, sent_us=now_us)
 
 
 class MessageAllowance:
