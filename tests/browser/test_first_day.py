@@ -180,6 +180,8 @@ def test_a_therapist_comes_in_by_code_and_by_passkey(port: int) -> None:
 
         log_out(page, port)
         log_in_with_password(page, port)
+        # the field for a tablet's code is there before: only the step of the second factor has this button
+        page.locator('[data-action="give-code"]').wait_for()
         page.locator("input.code").fill(app.at(int(time.time()), counter_offset=1))  # the last one has counted
         assert me_of(page) == 403, "the password alone opens nothing"
         page.locator('[data-action="give-code"]').click()
