@@ -2,9 +2,15 @@
 
 Both take the same messages from a pair of sockets, by the turns that paho's thread makes: wait for the socket, read,
 look after the connection. They come 20 at a time, as 10,000 a second do when the reader looks every 2 ms.
+
+`python -m telerehab.bench.readers --port 1883` is paho's reader with an empty callback at a real broker, as a process.
 """
 
+import argparse
+import os
+import signal
 import socket
+import sys
 import time
 from typing import Any, Final, NamedTuple
 
@@ -80,3 +86,35 @@ def _cost_us(client: Client, n_messages: int) -> float:
 def _length(length: int) -> bytes:
     """Return a packet's length in two bytes, which all of ours need."""
     return bytes([length & 127 | 128, length >> 7])
+
+
+def main() -> int:
+    """Read what devices send until SIGTERM; say when it is subscribed, and in the end how many frames there were."""
+    parser = argparse.ArgumentParser(prog="python -m telerehab.bench.readers")
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    count = 0
+
+    def count_one(_client: Client, _userdata: Any, _message: MQTTMessage) -> None:
+        nonlocal count
+        count += 1
+
+    client = Client(CallbackAPIVersion.VERSION2, client_id="bench-stock", protocol=MQTTProtocolVersion.MQTTv311)
+    client.username_pw_set("ingest", os.environ["MQTT_PASSWORD"])
+    client.on_message = count_one
+    client.on_connect = lambda *_: client.subscribe([("rt/1/#", 0), ("bf/1/#", 0)])
+    client.on_subscribe = lambda *_: _say("subscribed")
+    signal.signal(signal.SIGTERM, lambda *_: client.disconnect())
+    client.connect("127.0.0.1", options.port)
+    client.loop_forever()
+    _say(str(count))
+    return 0
+
+
+def _say(what: str) -> None:
+    sys.stdout.write(what + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
