@@ -6,6 +6,8 @@ round trip tell the offset best, and a line through the best 30 % of ten minutes
 
 from collections import deque
 from dataclasses import dataclass
+from math import fsum, sqrt
+from operator import mul
 from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
@@ -92,18 +94,32 @@ class ClockSync:
 
 
 def _fit_line(probes: deque[_Probe]) -> ClockFit:
-    """Fit offset and skew to the probes with the shortest round trip."""
-    offset_us = np.array([probe.offset_us for probe in probes])
-    round_trip_us = np.array([probe.round_trip_us for probe in probes])
-    device_us = np.array([probe.device_us for probe in probes], np.int64)
-    best = round_trip_us <= np.quantile(round_trip_us, BEST_SHARE)
-    origin_us, base_us = int(device_us[-1]), float(offset_us[-1])
-    x_us, y_us = (device_us[best] - origin_us).astype(np.float64), offset_us[best] - base_us
-    skew, at_origin_us = 0.0, float(np.mean(y_us))
-    if best.sum() >= MIN_FOR_LINE and np.ptp(x_us) >= MIN_SPAN_US:
-        centre_us = x_us.mean()
-        slope = float(np.dot(x_us - centre_us, y_us) / np.dot(x_us - centre_us, x_us - centre_us))
+    """Fit offset and skew to the probes with the shortest round trip.
+
+    Without arrays: every answer of every device comes here, and so few numbers are quicker on their own.
+    """
+    longest_us = _quantile(sorted(probe.round_trip_us for probe in probes), BEST_SHARE)
+    origin_us, base_us = probes[-1].device_us, probes[-1].offset_us
+    best = [probe for probe in probes if probe.round_trip_us <= longest_us]
+    x_us = [float(probe.device_us - origin_us) for probe in best]
+    y_us = [probe.offset_us - base_us for probe in best]
+    skew, at_origin_us = 0.0, fsum(y_us) / len(best)
+    if len(best) >= MIN_FOR_LINE and max(x_us) - min(x_us) >= MIN_SPAN_US:
+        centre_us = fsum(x_us) / len(best)
+        from_centre_us = [x - centre_us for x in x_us]
+        slope = fsum(map(mul, from_centre_us, y_us)) / fsum(map(mul, from_centre_us, from_centre_us))
         skew = min(max(slope, -MAX_SKEW), MAX_SKEW)
-        at_origin_us = float(np.mean(y_us) - skew * centre_us)
-    rmse_us = float(np.sqrt(np.mean((y_us - at_origin_us - skew * x_us) ** 2)))
+        at_origin_us -= skew * centre_us
+    rmse_us = sqrt(fsum([(y - at_origin_us - skew * x) ** 2 for x, y in zip(x_us, y_us, strict=True)]) / len(best))
     return ClockFit(a_us=base_us + at_origin_us - skew * origin_us, b=1.0 + skew, rmse_us=rmse_us, n=len(probes))
+
+
+def _quantile(ascending: list[int], share: float) -> float:
+    """Return the value below which this share lies, between neighbours in proportion.
+
+    >>> _quantile([10, 20, 30, 40], 0.5)
+    25.0
+    """
+    whole, part = divmod(share * (len(ascending) - 1), 1)
+    low, high = ascending[int(whole)], ascending[min(int(whole) + 1, len(ascending) - 1)]
+    return low + (high - low) * part

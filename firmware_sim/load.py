@@ -2,8 +2,9 @@
 
 Each device has its own connection, numbers its blocks from 0 at every window of sending, answers time probes and notes
 how far it is acknowledged; it keeps nothing and sends nothing twice. Its clock is this machine's UTC. Standard input
-takes one line of JSON a window, `{"seconds": 10}`, with `"wait_s"` where acknowledgements are waited for; standard output
-answers each with one line, the first of all when every device is connected.
+takes one line of JSON a window, `{"seconds": 10, "block_s": 0.1, "wait_s": 5}`: for how long every device sends a block
+each `block_s`, and how long the last acknowledgement is waited for. Standard output answers each with one line, the
+first of all when every device is connected.
 """
 
 import argparse
@@ -27,7 +28,6 @@ from firmware_sim.topics import ack_topic, clock_topic, live_topic, meta_topic
 
 BLOCK_SAMPLES: Final = 10
 PERIOD_US: Final = 10_000
-BLOCK_NS: Final = BLOCK_SAMPLES * PERIOD_US * 1_000
 TURN_NS: Final = 2_000_000
 READ_BYTES: Final = 65_536
 ANSWER_TIMEOUT_S: Final = 20.0
@@ -135,27 +135,29 @@ class Load:
                 sender.log_in()
                 self._selector.register(sender.socket, selectors.EVENT_READ, sender)
                 self._senders.append(sender)
-        self._phase_ns = np.arange(len(self._senders)) * BLOCK_NS // max(len(self._senders), 1)
 
     def describe(self) -> None:
         """Let every device say what it is."""
         for sender in self._senders:
             sender.describe()
 
-    def send(self, seconds: float, *, wait_s: float) -> dict[str, Any]:
-        """Send for a while, with a boot of its own, then wait for the acknowledgement of all; return what was done."""
+    def send(self, seconds: float, *, block_s: float, wait_s: float) -> dict[str, Any]:
+        """Send for a while, with a boot of its own, then wait for the acknowledgement of all; return what was done.
+
+        Every device sends a block each `block_s`. [s]
+        """
         self._boot += 1
         for sender in self._senders:
             sender.boot, sender.watermark = self._boot, 0
-        count = round(seconds * 1e9 / BLOCK_NS)
-        due_ns = (np.arange(count)[:, None] * BLOCK_NS + self._phase_ns).ravel()
+        count, n_senders = round(seconds / block_s), len(self._senders)
+        due_ns = np.arange(count * n_senders) * round(block_s * 1e9) // n_senders
         began_ns, began_us = time.monotonic_ns(), time.time_ns() // 1000
-        sent, late_ns, n_senders = 0, 0, len(self._senders)
+        sent = late_ns = 0
         while sent < due_ns.size:
             now_ns = time.monotonic_ns() - began_ns
             stop = int(np.searchsorted(due_ns, now_ns, side="right"))
             for index in range(sent, stop):
-                t0_us = began_us + int(due_ns[index]) // 1000 - BLOCK_SAMPLES * PERIOD_US
+                t0_us = began_us + int(due_ns[index]) // 1000 - BLOCK_SAMPLES * PERIOD_US  # its last sample is now
                 self._senders[index % n_senders].send(index // n_senders, t0_us)
             if stop > sent:
                 late_ns = max(late_ns, time.monotonic_ns() - began_ns - int(due_ns[stop - 1]))
@@ -197,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = json.loads(line)
         if asked.get("describe"):
             load.describe()
-        _say(load.send(float(asked["seconds"]), wait_s=float(asked.get("wait_s", 0.0))))
+        _say(load.send(float(asked["seconds"]), block_s=float(asked["block_s"]), wait_s=float(asked["wait_s"])))
     return 0
 
 

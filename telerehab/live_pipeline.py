@@ -42,7 +42,7 @@ from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
 from telerehab.intake.wipes import Wipes
 from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
 
-CAPACITY: Final = 128
+CAPACITY: Final = 256
 WINDOW_SAMPLES: Final = 1_000
 STEPS_PER_TICK: Final = 2
 BACKFILL: Final = "bf/"

@@ -37,9 +37,11 @@ from telerehab.settings import Settings
 EXERCISE: Final = "knee_extension_seated"
 SITES: Final = ("thigh_right", "shank_right")
 N_SHARDS: Final = 64
-BLOCKS_PER_DEVICE_S: Final = 10
+BLOCK_S: Final = 0.1
+"""How often a device sends its ten samples."""
 START_TIMEOUT_S: Final = 120.0
 DRAIN_S: Final = 30.0
+IDLE_S: Final = 1.0
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -52,6 +54,8 @@ class Taken:
     acknowledged: int
     cpu_us: float
     """Processor time per block that was sent."""
+    rate_hz: float
+    """Blocks that were sent each second, by the clock on the wall."""
     late_ms: float
     """How late the load's latest block went out."""
     seen: dict[str, Any]
@@ -95,7 +99,7 @@ class LoadedIntake:
         """End all processes, close the databases."""
         self._stack.close()
 
-    def take(self, reader: Literal["fast", "stock"], *, seconds: float) -> Taken:
+    def take(self, reader: Literal["fast", "stock"], *, seconds: float, block_s: float = BLOCK_S) -> Taken:
         """Let the role ingest take one window; everything that was sent is waited for, and counted in the store."""
         out = self._folder / "seen.json"
         n_rings = 0 if self._is_training else self._n_devices
@@ -103,18 +107,19 @@ class LoadedIntake:
         with self._running(arguments, reader=reader) as process:
             self._wait_until(self._is_ingest_connected)
             before_s = _cpu_s(process.pid)
-            window = self._send(seconds, wait_s=DRAIN_S, describe=self._is_training)
+            window = self._send(seconds, block_s, wait_s=DRAIN_S, describe=self._is_training)
             spent_s = _cpu_s(process.pid) - before_s
         return Taken(
             sent=window["sent"],
             stored=self._count_stored(window["boot"]),
             acknowledged=window["acknowledged"],
             cpu_us=spent_s / window["sent"] * 1e6,
+            rate_hz=window["sent"] / window["took_s"],
             late_ms=window["late_ms"],
             seen=json.loads(out.read_text()),
         )
 
-    def take_by_stock_paho(self, *, seconds: float) -> float:
+    def take_by_stock_paho(self, *, seconds: float, block_s: float = BLOCK_S) -> float:
         """Let paho with an empty callback take one window; return its processor time per message. [µs]
 
         Raises
@@ -127,14 +132,13 @@ class LoadedIntake:
             assert process.stdout is not None
             process.stdout.readline()  # it is subscribed
             before_s = _cpu_s(process.pid)
-            window = self._send(seconds)
-            time.sleep(1.0)  # what is still on its way; it has nobody to acknowledge it
-            spent_s = _cpu_s(process.pid) - before_s
+            window = self._send(seconds, block_s)
+            spent_s = self._wait_until_idle(process.pid) - before_s
             process.send_signal(signal.SIGTERM)
             count = int(process.stdout.readline())
         if count != window["sent"]:
             raise RuntimeError(f"stock paho was given {count} of {window['sent']} messages")
-        return spent_s / window["sent"] * 1e6
+        return spent_s / count * 1e6
 
     def _open(self) -> None:
         self._seed()
@@ -179,9 +183,9 @@ class LoadedIntake:
         finally:
             _end(process)
 
-    def _send(self, seconds: float, *, wait_s: float = 0.0, describe: bool = False) -> dict[str, Any]:
+    def _send(self, seconds: float, block_s: float, *, wait_s: float = 0.0, describe: bool = False) -> dict[str, Any]:
         assert self._load.stdin is not None
-        asked = {"seconds": seconds, "wait_s": wait_s, "describe": describe}
+        asked = {"seconds": seconds, "block_s": block_s, "wait_s": wait_s, "describe": describe}
         self._load.stdin.write(json.dumps(asked) + "\n")
         self._load.stdin.flush()
         return self._answer()
@@ -210,6 +214,16 @@ class LoadedIntake:
             if time.monotonic() > deadline_s:
                 raise RuntimeError(f"a process did not start; see {self._folder}")
             time.sleep(0.05)
+
+    def _wait_until_idle(self, pid: int) -> float:
+        """Wait until a process needs no more time, because the broker has nothing left for it; return what it had."""
+        spent_s, deadline_s = _cpu_s(pid), time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            time.sleep(IDLE_S)
+            before_s, spent_s = spent_s, _cpu_s(pid)
+            if spent_s - before_s < IDLE_S / 20:
+                break
+        return spent_s
 
     def _seed(self) -> None:
         """Make the clinic: a patient for every two devices, and the file that tells the load its part."""

@@ -1,8 +1,8 @@
 """The role ingest as its own process, with a ring beside it and a look at when blocks are in a ring.
 
-`python -m telerehab.bench.intake_process --out FILE --devices 1000` runs what `telerehab serve --role ingest` runs until
-SIGTERM, and writes each block also into a ring of 30 s of every device: the live grid holds those who train, and here
-nobody need. With `--devices 0` there is no ring but the live grid's.
+`python -m telerehab.bench.intake_process --out FILE --devices 1000` runs what `telerehab serve --role ingest` runs, until
+SIGTERM, and writes each block also into a ring of 30 s of every device: the live grid only holds those who train. With
+`--devices 0` there is no ring but the live grid's.
 """
 
 import argparse
@@ -64,7 +64,9 @@ def summarise(pipeline: WatchedPipeline, status: Mapping[str, Any]) -> dict[str,
         all_us = np.concatenate(parts) if parts else np.zeros(1)
         said[name] = {"p50_ms": float(np.median(all_us)) / 1e3, "p95_ms": float(np.percentile(all_us, 95)) / 1e3}
     ring = pipeline.ring
-    said["n_columns_with_samples"] = int((pipeline.slots.grid.ring.heads if ring is None else ring.heads).astype(bool).sum())
+    said["n_columns_with_samples"] = int(
+        (pipeline.slots.grid.ring.heads if ring is None else ring.heads).astype(bool).sum()
+    )
     return said
 
 

@@ -102,10 +102,10 @@ def main() -> int:
     client = Client(CallbackAPIVersion.VERSION2, client_id="bench-stock", protocol=MQTTProtocolVersion.MQTTv311)
     client.username_pw_set("ingest", os.environ["MQTT_PASSWORD"])
     client.on_message = count_one
-    client.on_connect = lambda *_: client.subscribe([("rt/1/#", 0), ("bf/1/#", 0)])
     client.on_subscribe = lambda *_: _say("subscribed")
     signal.signal(signal.SIGTERM, lambda *_: client.disconnect())
     client.connect("127.0.0.1", options.port)
+    client.subscribe([("rt/1/#", 0), ("bf/1/#", 0)])
     client.loop_forever()
     _say(str(count))
     return 0

@@ -25,6 +25,8 @@ from telerehab.errors import NotTheOwnerError, SettingsError
 from telerehab.settings import Settings
 
 BUSY_TIMEOUT_MS: Final = 5_000
+CHECKPOINT_PAGES: Final = 4_000
+"""Of SQLite's log, before it is copied into the file: intake writes each stream's newest page again and again."""
 
 _OWNER: Final = "telerehab_owner"
 _BEGIN: Final = "telerehab_begin"
@@ -139,6 +141,7 @@ def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()

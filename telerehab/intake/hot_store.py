@@ -8,6 +8,7 @@ reported, the same rows are tried again after a pause, and `is_storing` tells th
 
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import Session, SQLModel
 
-from devices.effects import BlockKey, SequenceRun, StepEffects
+from devices.effects import BlockKey, SequenceRun, StepEffects, StoreBlock
 from devices.ports import Token
 from telerehab.db.engine import reading, writing
 from telerehab.db.ledger_rows import keep_counts
@@ -32,6 +33,12 @@ log = logging.getLogger(__name__)
 
 OWNER: Final = "ingest"
 GROUP_WAIT_S: Final = 0.075
+GROUP_WAIT_MAX_S: Final = 0.4
+REST_FACTOR: Final = 4.0
+"""The thread rests this many times as long as its last commit took, up to `GROUP_WAIT_MAX_S`: under load groups grow.
+
+Each stream has a page of its own: two blocks of it in one commit cost little more than one.
+"""
 GROUP_MAX_ROWS: Final = 5_000
 QUEUE_MAX_ROWS: Final = 20_000
 FORGET_MAX_BLOCKS: Final = 2_000
@@ -58,7 +65,7 @@ class HotStore:
     engine : sqlalchemy.Engine
         The hot store.
     group_wait_s : float
-        How long the thread lets rows gather before it commits them together. [s]
+        How long, at least, the thread lets rows gather before it commits them together. [s]
     retry_delay_s : float
         Pause after a refused commit. [s]
     """
@@ -73,6 +80,7 @@ class HotStore:
     ) -> None:
         self._engine = engine
         self._statements = _make_statements(engine.dialect.name)
+        self._insert_blocks = _compile_blocks(engine.dialect, self._statements["blocks"])
         self._group_wait_s = group_wait_s
         self._retry_delay_s = retry_delay_s
         self._queue_max_rows = queue_max_rows
@@ -85,6 +93,7 @@ class HotStore:
         self._is_closing = False
         self._is_given_up = False
         self._is_storing = True
+        self._commit_took_s = 0.0
         self.committed_block_count = 0
         self.forgotten_block_count = 0
         self.refused_commit_count = 0
@@ -176,7 +185,10 @@ class HotStore:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._queue or self._to_forget) or self._is_closing)
             if self._queue or not self._to_forget:
-                self._changed.wait_for(lambda: self._is_closing, timeout=self._group_wait_s)
+                rest_s = max(self._group_wait_s, min(REST_FACTOR * self._commit_took_s, GROUP_WAIT_MAX_S))
+                self._changed.wait_for(
+                    lambda: self._is_closing or self._n_queued_rows >= GROUP_MAX_ROWS, timeout=rest_s
+                )
             return bool(self._queue) or not self._is_closing
 
     def _take_groups(self) -> "list[_Group]":
@@ -191,7 +203,9 @@ class HotStore:
 
     def _store(self, groups: "Sequence[_Group]") -> bool:
         """Commit groups, or put them back; return whether the database took them."""
+        began_s = time.monotonic()
         committed = self._commit([group.effects for group in groups])
+        self._commit_took_s = time.monotonic() - began_s
         with self._changed:
             if committed is not None:
                 self._committed += committed
@@ -226,7 +240,10 @@ class HotStore:
             return []
         try:
             with writing(self._engine, owner=OWNER) as db:
-                for name, rows in _rows(groups):
+                blocks = [block for effects in groups for block in effects.blocks] if self._insert_blocks else []
+                if blocks:
+                    db.connection().exec_driver_sql(self._insert_blocks, blocks)
+                for name, rows in _rows(groups, leave_out="blocks" if blocks else ""):
                     db.connection().execute(self._statements[name], rows)
         except (OperationalError, InterfaceError, OSError) as error:
             self.refused_commit_count += 1
@@ -359,9 +376,11 @@ def keys_of(effects: StepEffects) -> Iterator[BlockKey | SequenceRun]:
             yield given_up
 
 
-def _rows(groups: Sequence[StepEffects]) -> Iterator[tuple[str, Rows]]:
+def _rows(groups: Sequence[StepEffects], *, leave_out: str = "") -> Iterator[tuple[str, Rows]]:
     """Yield all rows of all groups by the name of their statement; a second time changes nothing."""
     for name, rows_of in _ROWS_OF.items():
+        if name == leave_out:
+            continue
         rows = [row for effects in groups for row in rows_of(effects)]
         if rows:
             yield name, rows
@@ -444,6 +463,15 @@ def _insert_or_ignore(dialect: str, model: type[SQLModel]) -> sa.Executable:
     """Return the statement that leaves a row alone that is already there."""
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table_of(model)).on_conflict_do_nothing()
+
+
+def _compile_blocks(dialect: sa.Dialect, statement: sa.Executable) -> str:
+    """Return the statement as SQLite's driver takes it with blocks as they are; empty for other databases.
+
+    Nearly all rows are blocks, and a dictionary and a check of each value cost as much as the insertion itself.
+    """
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    return str(compiled) if compiled.positiontup == list(StoreBlock._fields) else ""
 
 
 def _insert_or_replace(

@@ -6,12 +6,11 @@ only writes repetitions and reads who trains. The loop itself waits for none of 
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from devices.broker_client import BrokerClient
 from devices.clock_sync import ClockFit
-from devices.effects import Outgoing
 from devices.ports import Raw
 from devices.reports import read_meta
 from telerehab.clock import Clock, ForwardTime, SystemClock, utc_now
@@ -144,7 +143,7 @@ class Intake:
         if not self._hot_store.close(timeout_s=CLOSE_TIMEOUT_S):
             log.warning("not everything could be stored; devices keep it and send it again")
         acks = self._pipeline.committed(self._hot_store.take_committed(), now_us=self._now_us + ACK_PERIOD_US)
-        self._publish(acks)
+        self._client.publish_all(acks)
         self._client.commit(self._hot_store.take_committed_tokens())
         self._client.close()
         self._main_store.close(timeout_s=CLOSE_TIMEOUT_S)
@@ -187,7 +186,7 @@ class Intake:
         sealed = self._main_store.take_sealed()
         if sealed is not None:
             self._hot_store.forget(sealed)
-        self._publish(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
+        self._client.publish_all(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
         self._client.commit(self._hot_store.take_committed_tokens())
         if not pipeline.is_showing and self._has_caught_up():
             self._main_store.write(restore_live(pipeline, self._database))
@@ -203,7 +202,7 @@ class Intake:
         self._client.owes_redelivery |= pipeline.dropped_backfill_count > dropped_backfill_count
         if effects.live_frame is not None:
             self._client.publish(self._live_topic, effects.live_frame)
-        self._publish(effects.outgoing)
+        self._client.publish_all(effects.outgoing)
         for assignment in effects.started:
             self._client.publish(*changed_message(Change(table=DEVICE_STARTED, id=assignment, version=1)))
         self._main_store.write(effects.ended)
@@ -239,10 +238,6 @@ class Intake:
             self._main_store.look_again()
             return [raw for raw in raws if not raw.topic.startswith(CHANGED)]
         return raws
-
-    def _publish(self, messages: Iterable[Outgoing]) -> None:
-        for message in messages:
-            self._client.publish(message.topic, message.payload, qos=message.qos)
 
     def _tell_time(self) -> None:
         """Read the clock; the pipeline's time never runs backwards."""
