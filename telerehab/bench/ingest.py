@@ -34,13 +34,14 @@ from devices.wire import (
     VERSION,
     Schema,
 )
+from telerehab.bench.intake import measure_intake
 from telerehab.bench.readers import measure_readers
 from telerehab.bench.runner import Figure, Floor, Result
 
 N_SAMPLES: Final = 10
 WINDOW: Final = 3_000
 HEALED_AFTER: Final = 3
-FLOOR: Final = 2.0
+FLOOR: Final = 2.5
 GOOD_LINK_LOST: Final = 0.002
 BAD_LINK_LOST: Final = 0.01
 _HEAD: Final = struct.Struct("<HBBHHIIQI")
@@ -49,8 +50,13 @@ _START_US: Final = 1_700_000_000_000_000
 _STEP_US: Final = N_SAMPLES * SAMPLE_PERIOD_US
 
 
-def run(*, blocks: int = 1_000, steps: int = 60) -> Result:
+def run(
+    *, blocks: int = 1_000, steps: int = 60, seconds: float = 60.0, n_devices: int = 1_000, way_seconds: float = 30.0
+) -> Result:
     """Measure both sides with `blocks` messages a step, each of a sensor of its own, over `steps` steps.
+
+    Then the whole intake with `n_devices` for `seconds`, and for `way_seconds` the way to the ring (`bench.intake`);
+    with `seconds` 0 neither.
 
     Raises
     ------
@@ -78,6 +84,8 @@ def run(*, blocks: int = 1_000, steps: int = 60) -> Result:
     floors: dict[str, Floor] = {
         "ratio": {"value": round(ratio, 2), "floor": FLOOR, "direction": ">=", "met": ratio >= FLOOR}
     }
+    if seconds:
+        measure_intake(figures, floors, seconds=seconds, n_devices=n_devices, way_seconds=way_seconds)
     return {"name": "ingest", "figures": figures, "floors": floors}
 
 

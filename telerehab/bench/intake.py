@@ -26,6 +26,7 @@ from sqlmodel import select
 
 from devices.mosquitto_files import LOOPBACK, SETTINGS_FILE, MosquittoPlan
 from telerehab.auth.key_ring import open_key_ring
+from telerehab.bench.runner import Figure, Floor
 from telerehab.broker_files import MosquittoFiles
 from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
@@ -37,6 +38,12 @@ from telerehab.settings import Settings
 EXERCISE: Final = "knee_extension_seated"
 SITES: Final = ("thigh_right", "shank_right")
 N_SHARDS: Final = 64
+RATES_HZ: Final = (10_000, 5_000, 2_500)
+"""Blocks a second of all devices together."""
+READERS: Final[tuple[Literal["stock", "fast"], ...]] = ("stock", "fast")
+INTAKE_FLOORS: Final = {"stock": 2.0, "fast": 1.2}
+WAY_DEVICES: Final = 400
+TO_RING_FLOOR_MS: Final = 60.0
 BLOCK_S: Final = 0.1
 """How often a device sends its ten samples."""
 START_TIMEOUT_S: Final = 120.0
@@ -268,6 +275,56 @@ class LoadedIntake:
                 )
         self._homes_file.touch(mode=0o600)
         self._homes_file.write_text(json.dumps({"homes": homes}))
+
+
+def measure_intake(
+    figures: dict[str, Figure], floors: dict[str, Floor], *, seconds: float, n_devices: int, way_seconds: float
+) -> None:
+    """Measure durable intake and the way to the ring; without Mosquitto it is left out, visibly.
+
+    At the first of `RATES_HZ` at which both readers store all that is sent: what a role loses that cannot keep up is
+    missing from its processor time, too. The shares that were stored at higher rates are told.
+    """
+    if find_mosquitto() is None:
+        figures["intake"] = {"value": "left out", "unit": "Debian's mosquitto is not installed"}
+        return
+    with loaded_intake(n_devices=n_devices, training=False) as intake:
+        for rate_hz in RATES_HZ:
+            block_s = n_devices / rate_hz
+            taken = {reader: intake.take(reader, seconds=seconds, block_s=block_s) for reader in READERS}
+            for reader, each in taken.items():
+                figures[f"intake_{reader}_stored_at_{rate_hz}"] = {
+                    "value": round(each.stored / each.sent, 4),
+                    "unit": f"of {each.sent} blocks sent, {each.rate_hz:.0f}/s; {each.acknowledged} acknowledged",
+                }
+            if all(each.stored == each.sent for each in taken.values()):
+                break
+        paho_us = intake.take_by_stock_paho(seconds=seconds, block_s=block_s)
+    figures["paho"] = {"value": round(paho_us, 1), "unit": f"CPU µs/message, stock, empty callback, {rate_hz}/s"}
+    for reader, each in taken.items():
+        figures[f"intake_{reader}"] = {
+            "value": round(each.cpu_us, 1),
+            "unit": f"CPU µs/block, {n_devices} devices, {rate_hz}/s, QoS 0",
+        }
+        ratio, floor = each.cpu_us / paho_us, INTAKE_FLOORS[reader]
+        name = f"intake_{reader}_ratio"
+        figures[name] = {"value": round(ratio, 2), "unit": "of stock paho with an empty callback"}
+        is_met = ratio <= floor and each.stored == each.sent
+        floors[name] = {"value": round(ratio, 2), "floor": floor, "direction": "<=", "met": is_met}
+    with loaded_intake(n_devices=WAY_DEVICES, training=True) as intake:
+        each = intake.take("fast", seconds=way_seconds)
+    to_ring_ms = each.seen["since_sample"]["p95_ms"]
+    figures["intake_to_ring"] = {
+        "value": round(to_ring_ms, 1),
+        "unit": f"ms p95 from a block's last sample, {WAY_DEVICES // len(SITES)} patients analysed live",
+    }
+    figures["arrival_to_ring"] = {"value": round(each.seen["since_arrival"]["p95_ms"], 1), "unit": "ms p95"}
+    floors["intake_to_ring"] = {
+        "value": round(to_ring_ms, 1),
+        "floor": TO_RING_FLOOR_MS,
+        "direction": "<=",
+        "met": to_ring_ms <= TO_RING_FLOOR_MS and each.seen["n_columns_with_samples"] == WAY_DEVICES,
+    }
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The role ingest as its own process, with a ring beside it and a look at when blocks are in a ring.
 
-`python -m telerehab.bench.intake_process --out FILE --devices 1000` runs what `telerehab serve --role ingest` runs, until
-SIGTERM, and writes each block also into a ring of 30 s of every device: the live grid only holds those who train. With
-`--devices 0` there is no ring but the live grid's.
+`python -m telerehab.bench.intake_process --out FILE --devices 1000` runs what `telerehab serve --role ingest` runs, and
+writes each block also into a ring of 30 s of every device: the live grid only holds those who train. With `--devices 0`
+there is no ring but the live grid's. It ends with SIGTERM.
 """
 
 import argparse
