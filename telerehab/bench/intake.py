@@ -284,8 +284,8 @@ def measure_intake(
 ) -> None:
     """Measure durable intake and the way to the ring; without Mosquitto it is left out, visibly.
 
-    Each reader at the first of `RATES_HZ` at which all is stored that is sent: otherwise the processor time would be that
-    of losing. The shares that were stored at higher rates are told.
+    Each reader at the first of `RATES_HZ` at which all is stored that is sent: else the processor time would be that of
+    losing. The shares that were stored at higher rates are told.
     """
     if find_mosquitto() is None:
         figures["intake"] = {"value": "left out", "unit": "Debian's mosquitto is not installed"}
