@@ -41,17 +41,12 @@ class CaseloadFlagRead(Answer):
     version: int
 
 
-class DayRead(Answer):
-    """What one day was, as adherence says."""
-
-    day: date
-    status: str
-
-
 class AdherenceSummary(Answer):
-    """The last two weeks, today the last."""
+    """The last two weeks: what each day was, one after the other."""
 
-    days: list[DayRead]
+    last_day: date
+    statuses: list[str]
+    """Of the days up to `last_day`; empty: nothing was planned yet."""
     completeness: float | None
     """Done sets over prescribed sets; null = unknown."""
 
@@ -132,4 +127,8 @@ def _read_flag(each: CaseloadFlag) -> dict[str, Any]:
 
 
 def _read_adherence(summary: Summary) -> dict[str, Any]:
-    return {"days": summary.data["days"], "completeness": summary.completeness}
+    return {
+        "last_day": summary.day,
+        "statuses": summary.data["statuses"],
+        "completeness": summary.completeness,
+    }

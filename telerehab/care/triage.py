@@ -4,7 +4,7 @@ Help pressed, then an alert that nobody has acknowledged, then flags by their se
 somebody has seen already, then those who are fine. Within one need whoever waits longest comes first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -60,14 +60,14 @@ class PatientNeeds:
 
     patient_id: UUID
     name: str
-    help_calls_at: tuple[datetime, ...] = ()
+    help_calls_at: Sequence[datetime] = ()
     """When the calls that are not closed began."""
-    alerts_at: tuple[datetime, ...] = ()
+    alerts_at: Sequence[datetime] = ()
     """When the alerts were raised that nobody has acknowledged."""
-    seen_alerts_at: tuple[datetime, ...] = ()
+    seen_alerts_at: Sequence[datetime] = ()
     """Acknowledged, not yet closed."""
-    flags: tuple[StandingFlag, ...] = ()
-    unread_messages_at: tuple[datetime, ...] = ()
+    flags: Sequence[StandingFlag] = ()
+    unread_messages_at: Sequence[datetime] = ()
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -85,7 +85,7 @@ def order_caseload(patients: Iterable[PatientNeeds]) -> list[Triaged]:
     """Return the patients, the greatest need first, then the longest wait, then the name."""
     return sorted(
         (triage(patient) for patient in patients),
-        key=lambda each: (-each.need, each.since.timestamp() if each.since else 0.0, each.name, each.patient_id.hex),
+        key=lambda each: (-each.need, each.since.timestamp() if each.since else 0.0, each.name, each.patient_id),
     )
 
 
@@ -95,17 +95,18 @@ def triage(patient: PatientNeeds) -> Triaged:
     return Triaged(patient_id=patient.patient_id, name=patient.name, need=need, since=since)
 
 
-def _needs(patient: PatientNeeds) -> Sequence[tuple[Need, datetime]]:
-    """Return everything that stands, each with its need and since when."""
-    return [
-        *((Need.HELP_CALL, at) for at in patient.help_calls_at),
-        *((Need.ALERT, at) for at in patient.alerts_at),
-        *((Need.SEEN, at) for at in patient.seen_alerts_at),
-        *((Need.MESSAGE, at) for at in patient.unread_messages_at),
-        *((NEED_OF[flag.severity], flag.opened_at) for flag in patient.flags if flag.state is FlagState.OPEN),
-        *(
-            (Need.GOOD_NEWS if flag.severity is Severity.GOOD_NEWS else Need.SEEN, flag.opened_at)
-            for flag in patient.flags
-            if flag.state is FlagState.ACKNOWLEDGED
-        ),
-    ]
+def _needs(patient: PatientNeeds) -> Iterator[tuple[Need, datetime]]:
+    """Yield everything that stands, each with its need and since when."""
+    for at in patient.help_calls_at:
+        yield Need.HELP_CALL, at
+    for at in patient.alerts_at:
+        yield Need.ALERT, at
+    for at in patient.seen_alerts_at:
+        yield Need.SEEN, at
+    for at in patient.unread_messages_at:
+        yield Need.MESSAGE, at
+    for flag in patient.flags:
+        if flag.state is FlagState.OPEN:
+            yield NEED_OF[flag.severity], flag.opened_at
+        elif flag.state is FlagState.ACKNOWLEDGED:
+            yield (Need.GOOD_NEWS if flag.severity is Severity.GOOD_NEWS else Need.SEEN), flag.opened_at

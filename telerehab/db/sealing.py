@@ -9,12 +9,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlmodel import col
 
 from telerehab.auth.key_ring import KEY_BYTES, KeyRing, open_with, seal_with
 from telerehab.db.tables import Patient
@@ -30,6 +28,16 @@ class Identity:
     patient_id: UUID
     name: str | None
     birth_date: date | None
+
+
+class _IdentityColumns(NamedTuple):
+    """As much of a patient's row as tells who it is."""
+
+    id: UUID
+    organisation_id: UUID
+    wrapped_key: bytes | None
+    name_sealed: bytes | None
+    birth_date_sealed: bytes | None
 
 
 class PatientSeal:
@@ -125,19 +133,12 @@ class PatientSeal:
 
 def identity_columns() -> tuple[Any, ...]:
     """Return the columns that `open_identity` reads: an ORM object for each of hundreds costs more than to open it."""
-    return (
-        col(Patient.id),
-        col(Patient.organisation_id),
-        col(Patient.wrapped_key),
-        col(Patient.name_sealed),
-        col(Patient.birth_date_sealed),
-    )
+    return tuple(getattr(Patient, name) for name in _IdentityColumns._fields)
 
 
 def open_identity(columns: Sequence[Any], key_ring: KeyRing) -> Identity:
     """Return name and birth date from the `identity_columns` of one row."""
-    names = ("id", "organisation_id", "wrapped_key", "name_sealed", "birth_date_sealed")
-    return PatientSeal(cast(Patient, SimpleNamespace(**dict(zip(names, columns, strict=True)))), key_ring).identity()
+    return PatientSeal(cast(Patient, _IdentityColumns(*columns)), key_ring).identity()
 
 
 def new_patient_key(patient_id: UUID, key_ring: KeyRing) -> bytes:

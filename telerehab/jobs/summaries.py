@@ -39,5 +39,5 @@ def summarise(known: KnownPatient) -> dict[str, Any]:
         "last_training_at": known.last_training_at,
         "pain_last": facts.pains[-1].value if facts.pains else None,
         "completeness": sum(day.done_set_count or 0 for day in judged) / prescribed if prescribed else None,
-        "data": {"days": [{"day": day.day.isoformat(), "status": day.status.value} for day in shown]},
+        "data": {"statuses": [day.status.value for day in shown]},
     }

@@ -120,11 +120,10 @@ class FakeCare:
             "language": "da",
         }
 
-    def _days(self, i: int) -> list[dict[str, Any]]:
+    def _adherence(self, i: int) -> dict[str, Any]:
+        statuses = [*(STATUSES[(n * 3 + i) % len(STATUSES)] for n in range(13)), "open"]
         today = self.now.astimezone().date()
-        days = [today - timedelta(days=13 - n) for n in range(14)]
-        states = [STATUSES[(n * 3 + i) % len(STATUSES)] for n in range(13)]
-        return [{"day": str(day), "status": state} for day, state in zip(days, [*states, "open"], strict=True)]
+        return {"last_day": str(today), "statuses": [] if i == 9 else statuses, "completeness": None}
 
     def _flag(self, i: int) -> list[dict[str, Any]]:
         rules = (
@@ -162,7 +161,7 @@ class FakeCare:
                 "flags": self._flag(i),
                 "open_alerts": 0,
                 "open_help_call": None,
-                "adherence": {"days": [] if i == 9 else self._days(i)},
+                "adherence": self._adherence(i),
                 "last_training_at": None if i == 9 else self.at(days=i % 5, hours=3),
                 "pain_last": None if i % 3 == 2 else i % 9,
                 "unread_messages": 2 if i == 8 else 0,

@@ -4,10 +4,9 @@ What takes many rows to count lies ready in `patient_summary`; what somebody wai
 messages) is read as it stands now.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -25,6 +24,9 @@ from telerehab.db.sealing import Identity, identity_columns, open_identity
 from telerehab.db.tables import Alert, Flag, FlagAction, HelpCall, Message, Patient, PatientSummary
 
 PATIENTS_MAX: Final = 1_000
+
+_Moments = Mapping[UUID, Sequence[datetime]]
+"""By patient."""
 
 
 class FlagColumns(NamedTuple):
@@ -51,11 +53,21 @@ class CaseloadFlag(NamedTuple):
     flag: FlagColumns
     state: FlagState
 
+    @property
+    def as_needed(self) -> StandingFlag:
+        """Return as much of it as the order of the patients needs."""
+        flag = self.flag
+        return StandingFlag(
+            rule=Rule(flag.rule), severity=Severity(flag.severity), state=self.state, opened_at=flag.opened_at
+        )
+
 
 class Summary(NamedTuple):
     """What jobs counted of one patient, as its row says."""
 
     counted_at: datetime
+    day: date
+    """The last of those in `data`."""
     last_training_at: datetime | None
     pain_last: int | None
     completeness: float | None
@@ -108,35 +120,27 @@ class CaseloadRepository:
         identities = {row[0]: open_identity(row[:n_identity], self._key_ring) for row in found}
         summaries = {row[0]: _read_summary(row[n_identity:]) for row in found}
         flags = self._flags()
-        alerts = self._alerts()
+        open_alerts, seen_alerts = self._alerts()
         help_calls = self._help_calls()
         messages = self._unread_messages()
         ordered = order_caseload(
             PatientNeeds(
                 patient_id=patient_id,
-                name=(identities[patient_id].name or "").casefold(),
-                help_calls_at=tuple(at for _, at in help_calls.get(patient_id, ())),
-                alerts_at=tuple(at for at, is_seen in alerts.get(patient_id, ()) if not is_seen),
-                seen_alerts_at=tuple(at for at, is_seen in alerts.get(patient_id, ()) if is_seen),
-                flags=tuple(
-                    StandingFlag(
-                        rule=Rule(each.flag.rule),
-                        severity=Severity(each.flag.severity),
-                        state=each.state,
-                        opened_at=each.flag.opened_at,
-                    )
-                    for each in flags.get(patient_id, ())
-                ),
-                unread_messages_at=tuple(messages.get(patient_id, ())),
+                name=(identity.name or "").casefold(),
+                help_calls_at=[at for _, at in help_calls.get(patient_id, ())],
+                alerts_at=open_alerts.get(patient_id, ()),
+                seen_alerts_at=seen_alerts.get(patient_id, ()),
+                flags=[each.as_needed for each in flags.get(patient_id, ())],
+                unread_messages_at=messages.get(patient_id, ()),
             )
-            for patient_id in identities
+            for patient_id, identity in identities.items()
         )
         return [
             CaseloadPatient(
                 identity=identities[triaged.patient_id],
                 triaged=triaged,
-                flags=flags.get(triaged.patient_id, []),
-                open_alert_count=Counter(is_seen for _, is_seen in alerts.get(triaged.patient_id, ()))[False],
+                flags=flags.get(triaged.patient_id, ()),
+                open_alert_count=len(open_alerts.get(triaged.patient_id, ())),
                 help_call_id=next((call_id for call_id, _ in help_calls.get(triaged.patient_id, ())), None),
                 unread_message_count=len(messages.get(triaged.patient_id, ())),
                 summary=summaries[triaged.patient_id],
@@ -167,15 +171,16 @@ class CaseloadRepository:
                 standing.setdefault(patient_id, []).append(CaseloadFlag(flag, state))
         return standing
 
-    def _alerts(self) -> Mapping[UUID, Sequence[tuple[datetime, bool]]]:
-        """Return when alerts were found that stand, and whether somebody has seen each, by patient."""
+    def _alerts(self) -> tuple[_Moments, _Moments]:
+        """Return when alerts were found that stand: those that nobody has seen, and those that somebody has."""
         statement = sa.select(col(Alert.patient_id), col(Alert.found_at), ~is_open()).where(
             col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop())
         )
-        alerts: dict[UUID, list[tuple[datetime, bool]]] = {}
+        unseen: dict[UUID, list[datetime]] = {}
+        seen: dict[UUID, list[datetime]] = {}
         for patient_id, found_at, is_seen in self._db.execute(statement):
-            alerts.setdefault(patient_id, []).append((found_at, bool(is_seen)))
-        return alerts
+            (seen if is_seen else unseen).setdefault(patient_id, []).append(found_at)
+        return unseen, seen
 
     def _help_calls(self) -> Mapping[UUID, Sequence[tuple[UUID, datetime]]]:
         """Return the calls that are not closed, by patient, the oldest first."""
@@ -187,7 +192,7 @@ class CaseloadRepository:
             calls.setdefault(patient_id, []).append((call_id, called_at))
         return calls
 
-    def _unread_messages(self) -> Mapping[UUID, Sequence[datetime]]:
+    def _unread_messages(self) -> _Moments:
         """Return when messages were sent to staff that nobody has read, by patient."""
         statement = sa.select(col(Message.patient_id), col(Message.sent_at)).where(
             col(Message.patient_id).in_(self._patient_ids),

@@ -146,4 +146,4 @@ class PatientSummary(Table, table=True):
     completeness: float | None = None
     """Done sets over prescribed sets of the last two weeks; None = unknown."""
     data: dict[str, Any] = json_object()
-    """`days`: `{"day": ..., "status": ...}` of the last two weeks, as `telerehab.care.adherence` says."""
+    """`statuses`: what each of the last days was, as `telerehab.care.adherence` says; `day` is the last."""

@@ -129,10 +129,10 @@ test("who is fine, taken up or good news needs nobody; a reason that this page d
 
 test("today are those with something planned or done today; a search looks among all", () => {
   const today = "2026-11-22";
-  const on = (status: string) => patient(status, { adherence: { days: [{ day: today, status }] } });
+  const on = (status: string) => patient(status, { adherence: { last_day: today, statuses: ["done", status], completeness: null } });
   expect(["open", "done", "missed", "extra"].every((status) => isOnToday(on(status), today))).toBe(true);
   expect(["rest", "excused", "ahead"].some((status) => isOnToday(on(status), today))).toBe(false);
-  expect(isOnToday(patient("1", { adherence: { days: [{ day: "2026-11-21", status: "done" }] } }), today)).toBe(false);
+  expect(isOnToday(patient("1", { adherence: { last_day: "2026-11-21", statuses: ["done"], completeness: null } }), today)).toBe(false);
   const all = [on("open"), patient("needs", { rank_reason: "pain" })];
   expect(choose(all, "needs", "", today).map((one) => one.id)).toEqual(["needs"]);
   expect(choose(all, "today", "", today).map((one) => one.id)).toEqual(["open"]);

@@ -81,11 +81,18 @@ export interface DaySummary {
   status: string;
 }
 
+/** What the last days were, one after the other. */
+export interface AdherenceSummary {
+  last_day: string;
+  statuses: string[];
+  completeness: number | null;
+}
+
 export interface CaseloadPatient extends Person {
   flags: FlagRead[];
   open_alerts: number;
   open_help_call: string | null;
-  adherence: { days: DaySummary[]; completeness?: number | null } | null;
+  adherence: AdherenceSummary | null;
   last_training_at: string | null;
   pain_last: number | null;
   unread_messages: number;

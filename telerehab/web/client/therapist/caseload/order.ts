@@ -1,5 +1,5 @@
-import { matches } from "../format";
-import type { CaseloadPatient } from "../types";
+import { addDays, matches } from "../format";
+import type { CaseloadPatient, DaySummary } from "../types";
 
 export type Filter = "needs" | "today" | "all";
 export const PAGE_SIZE = 25;
@@ -11,9 +11,16 @@ export function needsMe(patient: CaseloadPatient): boolean {
   return !NEEDS_NOBODY.includes(patient.rank_reason);
 }
 
+/** The last days, the newest last; none while nothing has been counted. */
+export function daysOf({ adherence }: CaseloadPatient): DaySummary[] {
+  if (adherence === null) return [];
+  const { last_day, statuses } = adherence;
+  return statuses.map((status, index) => ({ day: addDays(last_day, index + 1 - statuses.length), status }));
+}
+
 /** Something was planned or done on the day. */
 export function isOnToday(patient: CaseloadPatient, today: string): boolean {
-  return (patient.adherence?.days ?? []).some((day) => day.day === today && PLANNED_OR_TRAINED.includes(day.status));
+  return daysOf(patient).some((day) => day.day === today && PLANNED_OR_TRAINED.includes(day.status));
 }
 
 export function choose(patients: readonly CaseloadPatient[], filter: Filter, typed: string, today: string): CaseloadPatient[] {

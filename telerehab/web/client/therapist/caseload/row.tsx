@@ -3,7 +3,7 @@ import { agoText, nameOf, shortDay } from "../format";
 import { PersonName } from "../parts/person";
 import type { CaseloadPatient, FlagRead } from "../types";
 import { flagActionText, flagStateText, flagText, needText } from "../words";
-import { needsMe } from "./order";
+import { daysOf, needsMe } from "./order";
 import { AdherenceStrip } from "./strip";
 
 /** Where the one action of a flag leads. */
@@ -54,7 +54,7 @@ export function CaseloadRow({ patient, onWhy }: { patient: CaseloadPatient; onWh
         <div>
           <dt>{t("caseload.adherence")}</dt>
           <dd>
-            <AdherenceStrip days={patient.adherence?.days ?? []} />
+            <AdherenceStrip days={daysOf(patient)} />
           </dd>
         </div>
       </dl>

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
 import { care } from "../api";
 import { FlagLine } from "../caseload/row";
-import { needsMe } from "../caseload/order";
+import { daysOf, needsMe } from "../caseload/order";
 import { AdherenceStrip } from "../caseload/strip";
 import { WhyDialog } from "../caseload/why";
 import { agoText, momentText } from "../format";
@@ -47,7 +47,7 @@ export function OverviewSection(props: RecordProps) {
                 <div>
                   <dt>{t("caseload.adherence")}</dt>
                   <dd>
-                    <AdherenceStrip days={one.adherence?.days ?? []} />
+                    <AdherenceStrip days={daysOf(one)} />
                   </dd>
                 </div>
               </dl>
