@@ -30,6 +30,8 @@ _S_NS: Final = 1_000_000_000
 _PERIOD_100_HZ_US: Final = 10_000
 RESEND_AFTER_NS: Final = 1_500_000_000
 RESEND_CREDIT: Final = 20
+RESEND_CREDIT_SILENT: Final = 2
+"""While a whole round has stayed unanswered: enough for an answer, should somebody be there again."""
 RESEND_ROUND_ANSWERED_NS: Final = 250_000_000
 RESEND_ROUND_SILENT_NS: Final = RESEND_AFTER_NS
 BACKFILL_AGE_NS: Final = 2 * _S_NS
@@ -131,6 +133,7 @@ class Firmware:
         self._is_connected = False
         self._is_sampling = True
         self._answered_ns: int | None = None
+        self._is_unheard = False
         self._next_round_ns = 0
         self._next_state_ns = 0
 
@@ -165,6 +168,7 @@ class Firmware:
     def connected(self, now_ns: int) -> list[Outgoing]:
         """Take note of a new connection; state and meta come first, then at once what was kept."""
         self._is_connected = True
+        self._is_unheard = False
         self._next_round_ns = now_ns
         self._next_state_ns = now_ns + STATE_EVERY_NS
         meta = json.dumps(self._config.meta, separators=(",", ":")).encode()
@@ -308,18 +312,19 @@ class Firmware:
         )
 
     def _resend_round(self, now_ns: int) -> list[Outgoing]:
-        """Send again the oldest unanswered blocks, at most RESEND_CREDIT."""
+        """Send again the oldest unanswered blocks, at most RESEND_CREDIT, and few while nobody seems to be there."""
+        credit = RESEND_CREDIT_SILENT if self._is_unheard else RESEND_CREDIT
         outgoing: list[Outgoing] = []
         for state in self._streams.values():
             for kept in state.kept.values():
-                if len(outgoing) == RESEND_CREDIT:
+                if len(outgoing) == credit:
                     break
                 if kept.sent_ns is None or now_ns - kept.sent_ns >= RESEND_AFTER_NS:
                     outgoing.append(self._send(kept, now_ns, again=True))
         self.tally.resent += len(outgoing)
         is_answered = self._answered_ns is not None and now_ns - self._answered_ns < RESEND_AFTER_NS
-        is_slow = outgoing and not is_answered
-        self._next_round_ns = now_ns + (RESEND_ROUND_SILENT_NS if is_slow else RESEND_ROUND_ANSWERED_NS)
+        self._is_unheard = bool(outgoing) and not is_answered
+        self._next_round_ns = now_ns + (RESEND_ROUND_SILENT_NS if self._is_unheard else RESEND_ROUND_ANSWERED_NS)
         return outgoing
 
     def _acknowledge(self, content: object, now_ns: int) -> None:
@@ -339,6 +344,7 @@ class Firmware:
                 del state.kept[sequence]
             self.tally.acknowledged += len(covered)
             self._answered_ns = now_ns
+            self._is_unheard = False
             self._next_round_ns = min(self._next_round_ns, now_ns + RESEND_ROUND_ANSWERED_NS)
 
     def _mark_for_resending(self, content: dict[str, Any], now_ns: int) -> None:
@@ -350,6 +356,7 @@ class Firmware:
         for sequence in [each for each in asked if each in state.kept][: int(content.get("credit", RESEND_CREDIT))]:
             state.kept[sequence].sent_ns = None
             self._next_round_ns = now_ns
+            self._is_unheard = False
 
     def _move(self, content: dict[str, Any]) -> None:
         """Send on another shard from now on, what is kept too."""

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import butter
 
 from analytics.core.quaternions import FloatArray
 
@@ -22,18 +21,31 @@ def time_constant_lowpass(time_constant_s: float, sampling_interval_s: float) ->
     After D. Laidig, T. Seel, "VQF", Information Fusion 91 (2023), section 3.
     """
     cutoff_hz = math.sqrt(2) / (2 * math.pi * time_constant_s)
-    t = math.tan(math.pi * cutoff_hz * sampling_interval_s)
-    d = t * t + math.sqrt(2) * t + 1
-    b0 = t * t / d
-    return np.array([b0, 2 * b0, b0]), np.array([1.0, 2 * (t * t - 1) / d, (1 - math.sqrt(2) * t + t * t) / d])
+    return _lowpass_biquad(cutoff_hz * sampling_interval_s, damping=math.sqrt(2))
 
 
 def butterworth_sections(
     order: int, cutoff_hz: float, sampling_rate_hz: float
 ) -> list[tuple[Coefficients, Coefficients]]:
-    """Return `b, a` of each biquad of a Butterworth low-pass of even order; each passes a constant unchanged."""
-    sections = butter(order, cutoff_hz, fs=sampling_rate_hz, output="sos")
-    return [(row[:3] * (row[3:].sum() / row[:3].sum()), np.asarray(row[3:])) for row in sections]
+    """Return `b, a` of each biquad of a Butterworth low-pass of even order; each passes a constant unchanged.
+
+    The same as `scipy.signal.butter`, without its import: that takes longer than everything else that intake needs to
+    start, and after a crash nobody sees a value until it has started.
+
+    References
+    ----------
+    S. Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7 (1930).
+    """
+    angles = [math.pi * (2 * k + 1) / (2 * order) for k in range(order // 2)]
+    return [_lowpass_biquad(cutoff_hz / sampling_rate_hz, damping=2 * math.sin(angle)) for angle in reversed(angles)]
+
+
+def _lowpass_biquad(cutoff: float, *, damping: float) -> tuple[Coefficients, Coefficients]:
+    """Return `b, a` of `1 / (s^2 + damping s + 1)` by the bilinear transform; the cutoff in parts of the rate."""
+    t = math.tan(math.pi * cutoff)
+    d = t * t + damping * t + 1
+    b0 = t * t / d
+    return np.array([b0, 2 * b0, b0]), np.array([1.0, 2 * (t * t - 1) / d, (1 - damping * t + t * t) / d])
 
 
 def block_form(b: Coefficients, a: Coefficients, n_samples: int) -> Coefficients:

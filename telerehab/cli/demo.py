@@ -2,15 +2,18 @@
 
 import asyncio
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import segno
 import typer
 
 from telerehab.cli.output import ExitCode, print_json, print_table, say
-from telerehab.demo.report import DemoReport
-from telerehab.demo.run import DemoOptions, Links, run_demo
+
+if TYPE_CHECKING:
+    from telerehab.demo.report import DemoReport
+    from telerehab.demo.run import Links
 
 
 def demo(
@@ -28,8 +31,9 @@ def demo(
     Exit code 1 when something was lost, missed or invented, or the care scene did not go as it should; 3 when it cannot
     run here.
     """
-    options = DemoOptions(homes=homes, port=port, seconds=seconds, lan=lan, folder=folder)
-    report = asyncio.run(run_demo(options, say=say, show_links=_show_links))
+    run = import_module("telerehab.demo.run")  # a third of all that there is to import: no other command waits for it
+    options = run.DemoOptions(homes=homes, port=port, seconds=seconds, lan=lan, folder=folder)
+    report: DemoReport = asyncio.run(run.run_demo(options, say=say, show_links=_show_links))
     if as_json:
         print_json(report.as_dict())
     else:
@@ -37,7 +41,7 @@ def demo(
     raise SystemExit(int(ExitCode.OK if report.is_right else ExitCode.FAILED))
 
 
-def _show_links(links: Links) -> None:
+def _show_links(links: "Links") -> None:
     say("")
     say("Open these in Chromium; each link works once:")
     for name, link in links.staff.items():
@@ -51,7 +55,7 @@ def _show_links(links: Links) -> None:
     say("")
 
 
-def _print_report(report: DemoReport) -> None:
+def _print_report(report: "DemoReport") -> None:
     print_table(
         f"Demonstration of {report.seconds:.0f} s",
         [

@@ -1,11 +1,13 @@
-"""After a restart: let the stored blocks of open training sessions run through the live analysis again, fast.
+"""After a restart: let the blocks of open training sessions run through the live analysis again, fast.
 
 So counts, calibration and state are what they would be had intake never stopped. Of a long training session only the
 beginning (calibration) and the end run through; its count comes from the stored repetitions in any case.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,7 +26,7 @@ TICKS_PER_SLICE_MAX: Final = 50
 
 
 class Replay:
-    """The stored movement of open training sessions, in the order of its time.
+    """The movement of open training sessions, in the order of its time, that nobody has analysed.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ class Replay:
         self._devices: list[str] = []
         self._headers: list[NDArray[Any]] = []
         self._samples: list[NDArray[np.int16]] = []
+        self._slices: deque[list[int]] = deque()  # what waits, in the order of its time
+        self._n_sorted = 0
 
     def add(self, device: str, frames: Iterable[bytes], *, from_us: int) -> None:
         """Add the frames of one device whose first sample lies at or after `from_us` of the server's clock."""
@@ -53,18 +57,34 @@ class Replay:
                 self._headers.append(group.headers[block : block + 1])
                 self._samples.append(samples[block : block + 1])
 
-    def run(self) -> list[EndedRepetition]:
-        """Run everything through; return the repetitions that ended."""
-        ended: list[EndedRepetition] = []
-        if not self._at_us:
-            return ended
-        at_us = np.array(self._at_us, np.int64)
+    @property
+    def newest_us(self) -> int:
+        """Return when the newest block that was added began, 0 without any. [µs]"""
+        return int(max(self._at_us, default=0))
+
+    def run(self, *, until_us: int | None = None) -> Iterator[list[EndedRepetition]]:
+        """Run through what has been added and not run, a tenth of a second at a time; yield what ended in each.
+
+        Parameters
+        ----------
+        until_us : int, optional
+            Leave what began at or after this moment; None: nothing.
+        """
+        self._sort()
+        while self._slices and (until_us is None or self._at_us[self._slices[0][0]] < until_us):
+            self._write(self._slices.popleft())
+            yield self._slots.tick(ticks_max=TICKS_PER_SLICE_MAX)
+
+    def _sort(self) -> None:
+        """Put what has been added in its place among what waits."""
+        if self._n_sorted == len(self._at_us):
+            return
+        waiting = np.array([*chain(*self._slices), *range(self._n_sorted, len(self._at_us))])
+        self._n_sorted = len(self._at_us)
+        at_us = np.array(self._at_us, np.int64)[waiting]
         order = np.argsort(at_us, kind="stable")
-        slice_of = (at_us[order] - at_us[order[0]]) // SLICE_US
-        for blocks in np.split(order, np.flatnonzero(np.diff(slice_of)) + 1):
-            self._write(blocks.tolist())
-            ended += self._slots.tick(ticks_max=TICKS_PER_SLICE_MAX)
-        return ended
+        ends = np.flatnonzero(np.diff(at_us[order] // SLICE_US)) + 1
+        self._slices = deque(blocks.tolist() for blocks in np.split(waiting[order], ends))
 
     def _write(self, blocks: list[int]) -> None:
         """Write blocks, those of equal length together."""

@@ -6,7 +6,6 @@ only writes repetitions and reads who trains. The loop itself waits for none of 
 
 import logging
 import threading
-from collections.abc import Sequence
 from typing import Any, Final
 
 from devices.broker_client import BrokerClient
@@ -18,11 +17,11 @@ from telerehab.db.changes import CHANGED, DEVICE_STARTED, Change, changed_messag
 from telerehab.db.engine import Database, open_database, reading
 from telerehab.db.migrate import is_database_at_head
 from telerehab.db.workers import Heartbeat
+from telerehab.intake.catch_up import CatchUp
 from telerehab.intake.grid import FEW_PROBES
 from telerehab.intake.guard_replay import replay_guard
 from telerehab.intake.hot_reads import (
     has_blocks_of,
-    read_blocks,
     read_device_reports,
     read_lost_gaps,
     read_newest_clock_fits,
@@ -31,10 +30,7 @@ from telerehab.intake.hot_reads import (
 )
 from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import MainStore
-from telerehab.intake.places import Places, read_places, read_stored_repetitions
-from telerehab.intake.replay import Replay, only_new
-from telerehab.intake.sets import read_set_counts
-from telerehab.intake.slots import EndedRepetition
+from telerehab.intake.places import Places, read_places
 from telerehab.live_pipeline import LivePipeline
 from telerehab.roles.process import set_up_logging, wish_to_end
 from telerehab.settings import Settings
@@ -50,7 +46,8 @@ SUBSCRIPTIONS: Final = ("dev/1/#", "clk/1/#", f"{CHANGED}#")
 SESSION_EXPIRY_S: Final = 3_600
 REDELIVERY_PERIOD_NS: Final = 5_000_000_000
 CATCH_UP_MIN_NS: Final = 2_000_000_000  # devices send again 1.5 s after they were not answered
-CATCH_UP_MAX_NS: Final = 6_000_000_000
+CATCH_UP_MAX_NS: Final = 8_000_000_000
+CATCH_UP_SHARE_NS: Final = 200_000_000  # of a step: acknowledgements leave meanwhile
 ACK_PERIOD_US: Final = 1_000_000
 
 
@@ -82,6 +79,8 @@ class Intake:
         self._heartbeat = Heartbeat(database.main, role="ingest", clock=clock)
         self._live_topic = f"live/1/{self._heartbeat.id}"
         self._pipeline = LivePipeline()
+        self._catch_up: CatchUp | None = None
+        self._are_complete = False
         self._hot_store = HotStore(database.hot)
         self._main_store = MainStore(database.main, heartbeat=self._heartbeat, status=self.status, clock=clock)
         keeps = bool(settings.ingest_client_id)  # else the broker forgets all with the connection, and QoS 1 is useless
@@ -100,7 +99,6 @@ class Intake:
         self._redelivered_ns = 0
         self._time = ForwardTime()
         self._now_us = 0
-        self._started_ns = clock.monotonic_ns()
         self._subscribed_ns: int | None = None
         self._late_step_count = 0
         self._refused_group_count = 0
@@ -115,8 +113,11 @@ class Intake:
         self._hot_store.start()
         if restore_order(self._pipeline, self._database, places, now_us=self._now_us):
             self._pipeline.pause_showing()
+            self._catch_up = CatchUp(self._pipeline.slots)
         self._client.start()
         log.info("connecting to the broker as %s", self._client.client_id)
+        if self._catch_up is not None:
+            self._catch_up.read(self._database)
 
     def run(self, wish: threading.Event) -> int:
         """Make a step every 50 ms; return the exit code, other than 0 when the role has to be started anew."""
@@ -188,13 +189,16 @@ class Intake:
             self._hot_store.forget(sealed)
         self._client.publish_all(pipeline.committed(self._hot_store.take_committed(), now_us=now_us))
         self._client.commit(self._hot_store.take_committed_tokens())
-        if not pipeline.is_showing and self._has_caught_up():
-            self._main_store.write(restore_live(pipeline, self._database))
+        if self._catch_up is not None and self._has_caught_up(self._catch_up):
+            self._main_store.write(self._catch_up.take_up(self._database))
+            self._catch_up = None
             with reading(self._database.hot) as db:
                 replay_guard(db, pipeline.guard, now_us=now_us)
             pipeline.resume_showing()
         dropped_backfill_count = pipeline.dropped_backfill_count
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
+        if self._catch_up is not None:
+            self._catch_up.note(effects.to_store.blocks)
         if not self._hot_store.offer(effects.to_store, tokens=effects.tokens):
             self._refused_group_count += 1
             pipeline.refused(effects, now_us=now_us)
@@ -219,17 +223,29 @@ class Intake:
             self._redelivered_ns = now_ns
             self._client.redeliver()
 
-    def _has_caught_up(self) -> bool:
+    def _has_caught_up(self, catch_up: CatchUp) -> bool:
+        """Bring the analysis on by what a step has time for; return whether it has come to where the devices are."""
+        began_ns = self._clock.monotonic_ns()
+        self._are_complete = self._are_complete or self._have_sent_again(began_ns)
+        move = catch_up.end if self._are_complete else catch_up.go_on
+        while move():
+            if self._clock.monotonic_ns() - began_ns > CATCH_UP_SHARE_NS:
+                return False
+        return self._are_complete
+
+    def _have_sent_again(self, now_ns: int) -> bool:
         """Return whether devices have sent again what they made while nobody listened, or have had time enough."""
-        now_ns = self._clock.monotonic_ns()
         if not self._client.is_subscribed:
             self._subscribed_ns = None
-        elif self._subscribed_ns is None:
+            return False
+        if self._subscribed_ns is None:
             self._subscribed_ns = now_ns
-        if now_ns - self._started_ns > CATCH_UP_MAX_NS:
+        heard_ns = now_ns - self._subscribed_ns
+        is_whole = not self._hot_store.n_queued_rows and not self._pipeline.has_holes()
+        if heard_ns > CATCH_UP_MAX_NS or (heard_ns > CATCH_UP_MIN_NS and is_whole):
+            log.info("devices have sent again for %.1f s, %s", heard_ns * 1e-9, "whole" if is_whole else "with holes")
             return True
-        has_heard = self._subscribed_ns is not None and now_ns - self._subscribed_ns > CATCH_UP_MIN_NS
-        return has_heard and not self._hot_store.n_queued_rows and not self._pipeline.has_holes()
+        return False
 
     def _take(self) -> list[Raw]:
         """Return the messages of devices; those of our own roles only wake the main store."""
@@ -256,28 +272,3 @@ def restore_order(pipeline: LivePipeline, database: Database, places: Places, *,
         for device, (meta, _) in read_device_reports(db).items():
             pipeline.slots.note_meta(device, read_meta(meta) or {})
         return has_blocks_of(db, worn)
-
-
-def restore_live(pipeline: LivePipeline, database: Database) -> Sequence[EndedRepetition]:
-    """Let the live analysis of open training sessions come to where the store is; return repetitions not stored yet."""
-    slots = pipeline.slots
-    replay = Replay(slots)
-    with reading(database.hot) as db:
-        for training in slots.trainings:
-            for device in filter(None, training.sensors):
-                frames = read_blocks(db, device=device, received_from_us=training.measured_from_us)
-                replay.add(device, frames, from_us=training.measured_from_us)
-    ended = replay.run()
-    with reading(database.main) as db:
-        stored = read_stored_repetitions(db, [training.id for training in slots.trainings])
-        in_sets = read_set_counts(db, [training.set.id for training in slots.trainings if training.set])
-    new = only_new(ended, stored)
-    for training in slots.trainings:
-        known = stored[training.id].repetition_count if training.id in stored else 0
-        own = [each for each in new if each.training_session == training.id]
-        slots.count_from(training.id, known + len(own))
-        if training.set is not None:
-            in_set = sum(training.set.contains(each.start_us) for each in own)
-            slots.count_set_from(training.id, in_sets.get(training.set.id, 0) + in_set)
-    log.info("taken up: %d training sessions, %d repetitions not stored yet", len(slots.trainings), len(new))
-    return new

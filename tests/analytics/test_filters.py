@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.signal import lfilter, sosfilt
+from scipy.signal import butter, lfilter, sosfilt, sosfreqz
 
 from analytics.core.filters import (
     advance_filter,
@@ -35,6 +35,16 @@ def test_a_filter_at_rest_stays_at_rest(time_constant_s: float) -> None:
     moved = np.zeros_like(block)
     advance_filter(block_form(b, a, 10), block, moved)
     np.testing.assert_allclose(moved[:10], 7.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [2, 4, 8])
+@pytest.mark.parametrize("cutoff_hz", [0.3, 6.0, 40.0])
+def test_the_sections_are_those_of_scipy(order: int, cutoff_hz: float) -> None:
+    sections = np.array([np.concatenate(section) for section in butterworth_sections(order, cutoff_hz, 100.0)])
+    expected = butter(order, cutoff_hz, fs=100.0, output="sos")
+    np.testing.assert_allclose(sections[:, 3:], expected[:, 3:], atol=1e-12)
+    answers = sosfreqz(sections, worN=64)[1], sosfreqz(expected, worN=64)[1]
+    np.testing.assert_allclose(*answers, atol=1e-9)
 
 
 def test_a_slow_ramp_is_late_by_the_stated_delay() -> None:

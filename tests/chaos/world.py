@@ -150,7 +150,7 @@ class World:
     def start_role(self, role: str) -> subprocess.Popen[bytes]:
         """Start a role as its own process and wait until it beats."""
         started_at = datetime.now(UTC)
-        process = self._start(role, [sys.executable, "-m", "telerehab", "serve", "--role", role])
+        process = self._start(role, [sys.executable, "-m", "telerehab.roles", role])
         wait_until(lambda: process.poll() is not None or self._is_beating(role, started_at), timeout_s=START_TIMEOUT_S)
         assert process.poll() is None, f"{role} ended with {process.returncode}"
         if role == "broker":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from devices.wire import HEADER_DTYPE, IMU6_DTYPE, Schema
-from firmware_sim.firmware import KEPT_MAX_NS, RESEND_CREDIT, DeviceConfig, Firmware, Outgoing
+from firmware_sim.firmware import KEPT_MAX_NS, RESEND_CREDIT, RESEND_CREDIT_SILENT, DeviceConfig, Firmware, Outgoing
 from firmware_sim.heart import Heart
 from firmware_sim.streams import DeviceClock, HeartStream, RegularStream, Rows
 
@@ -132,13 +132,29 @@ def test_resending_keeps_to_its_credit_oldest_first() -> None:
     firmware.connected(now_ns)
     assert sequences(firmware.tend(now_ns)) == list(range(RESEND_CREDIT))
     assert sequences(firmware.tend(now_ns + S_NS)) == []  # no answer yet: no more credit
-    assert sequences(firmware.tend(now_ns + 1_600_000_000)) == list(range(RESEND_CREDIT))
+    assert sequences(firmware.tend(now_ns + 1_600_000_000)) == list(range(RESEND_CREDIT_SILENT))  # is anybody there?
     acknowledge(firmware, RESEND_CREDIT, now_ns + 1_700_000_000)
     assert sequences(firmware.tend(now_ns + 1_800_000_000)) == []
     assert sequences(firmware.tend(now_ns + 1_950_000_000)) == list(range(20, 40))  # answered: rounds follow quickly
     assert sequences(firmware.tend(now_ns + 2_200_000_000)) == list(range(40, 60))
     assert sequences(firmware.tend(now_ns + 3_300_000_000)) == list(range(60, 80))  # silent again since 1.6 s
     assert sequences(firmware.tend(now_ns + 3_600_000_000)) == []
+    assert sequences(firmware.tend(now_ns + 4_900_000_000)) == [20, 21]
+    firmware.disconnected()
+    firmware.connected(now_ns + 5_000_000_000)  # perhaps it was the link
+    assert len(firmware.tend(now_ns + 6_500_000_000)) == RESEND_CREDIT
+
+
+def test_a_silence_of_twenty_seconds_costs_few_blocks_more_than_sending_all_again() -> None:
+    firmware = device()
+    firmware.connected(START_NS)
+    now_ns = START_NS
+    for _ in range(400):
+        now_ns += 50_000_000
+        firmware.produce(now_ns)
+        firmware.tend(now_ns)
+    assert firmware.tally.produced == 200
+    assert firmware.tally.resent <= RESEND_CREDIT + 13 * RESEND_CREDIT_SILENT
 
 
 def test_while_the_server_answers_a_backlog_of_a_minute_is_gone_within_ten_seconds() -> None:

@@ -30,9 +30,9 @@ from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import write_repetitions
 from telerehab.intake.places import read_places
 from telerehab.live_pipeline import LivePipeline
-from telerehab.roles.ingest import restore_live, restore_order
+from telerehab.roles.ingest import restore_order
 from tests.telerehab.api.world import World, new_id, training
-from tests.telerehab.intake.bodies import ACCEL_SCALE, GYRO_SCALE, Signal, shank, thigh
+from tests.telerehab.intake.bodies import ACCEL_SCALE, GYRO_SCALE, Signal, catch_up, shank, thigh
 
 SITES = {"s-1": "thigh_right", "s-2": "shank_right"}
 SIGNALS: dict[str, Signal] = {"s-1": thigh, "s-2": shank}
@@ -131,7 +131,7 @@ class Chain:
         with reading(self.world.database.main) as db:
             places = read_places(db, now=utc_now(self.world.clock))
         restore_order(self.pipeline, self.world.database, places, now_us=self.now_us)
-        ended = restore_live(self.pipeline, self.world.database)
+        ended = catch_up(self.pipeline, self.world.database)
         write_repetitions(self.world.database.main, ended)
         return len(ended)
 

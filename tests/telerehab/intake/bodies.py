@@ -7,7 +7,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from devices.effects import BlockKey, Outgoing
 from devices.ports import Raw
 from telerehab.attribution import Lending
+from telerehab.db.engine import Database
+from telerehab.intake.catch_up import CatchUp
 from telerehab.intake.hot_store import keys_of
 from telerehab.intake.places import Places, Training
 from telerehab.intake.slots import EndedRepetition
@@ -170,6 +172,18 @@ def knee(number: int = 1, **changed: Any) -> list[Sensor]:
         Sensor(name=f"thigh-{number}", signal=thigh, **changed),
         Sensor(name=f"shank-{number}", signal=shank, clock_offset_us=5_000_000_000, **changed),
     ]
+
+
+def catch_up(pipeline: LivePipeline, database: Database, *later: Effects) -> Sequence[EndedRepetition]:
+    """Let a restarted pipeline catch up with what is stored and with what came since; return what is to be written."""
+    way = CatchUp(pipeline.slots)
+    way.read(database)
+    for effects in later:
+        way.go_on()
+        way.note(effects.to_store.blocks)
+    while way.end():
+        pass
+    return way.take_up(database)
 
 
 class House:
