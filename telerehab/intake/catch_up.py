@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from devices.effects import StoreBlock
-from devices.wire import Schema
 from telerehab.db.engine import Database, reading
 from telerehab.intake.hot_reads import read_blocks
 from telerehab.intake.places import read_stored_repetitions
@@ -39,6 +38,8 @@ class CatchUp:
         self._ended: list[EndedRepetition] = []
         self._whole_until_us = 0
         self._came: list[StoreBlock] = []
+        self.came_of_values: list[StoreBlock] = []
+        """Of everything but movement: for the limits, which the store may not have yet."""
 
     def read(self, database: Database) -> None:
         """Take what is stored of the open training sessions."""
@@ -49,7 +50,8 @@ class CatchUp:
 
     def note(self, blocks: Iterable[StoreBlock]) -> None:
         """Take what has come now."""
-        self._came += [block for block in blocks if Schema(block.schema) in MOVEMENT_SCHEMAS]
+        for block in blocks:
+            (self._came if block.schema in MOVEMENT_SCHEMAS else self.came_of_values).append(block)
 
     def go_on(self) -> bool:
         """Analyse a tenth of a second of what is whole; return whether there was any."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from devices.codec import decode_frames
+from devices.effects import StoreBlock
 from devices.wire import FLAG_BACKFILL, Schema
 from telerehab.attribution import Clocks, Lendings, Unattributed, find_owner
 from telerehab.db.tables import Block
@@ -43,23 +44,29 @@ class _Frame(NamedTuple):
     rows: NDArray[Any]
 
 
-def replay_guard(db: Session, guard: Guard, *, now_us: int) -> None:
-    """Feed the guard with what is stored of the last ten minutes of the training sessions that it watches."""
+def replay_guard(db: Session, guard: Guard, *, now_us: int, came: Sequence[StoreBlock] = ()) -> None:
+    """Feed the guard with what there is of the last ten minutes of the training sessions that it watches.
+
+    Parameters
+    ----------
+    came
+        Blocks that may not be stored yet.
+    """
     for training in guard.trainings:
         since_us = max(training.opened_us, now_us - LOOK_BACK_US)
         worn = sorted(training.worn)
-        frames = _read_frames(db, worn, since_us=since_us)
+        frames = _read_frames(db, worn, since_us=since_us, came=[block for block in came if block.device in worn])
         lendings = {device: [guard.lendings[device]] for device in worn if device in guard.lendings}
         for block in _in_order(frames, clocks=read_clocks(db, worn), lendings=lendings):
             guard.note_heard([block.device])
             guard.note_rows(block.device, block.schema, block.rows, last_us=block.last_us)
 
 
-def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[_Frame]:
+def _read_frames(db: Session, devices: Sequence[str], *, since_us: int, came: Sequence[StoreBlock]) -> list[_Frame]:
     """Return the blocks of values that arrived since a moment."""
     block = table_of(Block).c
     statement = (
-        sa.select(block.device, block.received_us, block.payload)
+        sa.select(block.device, block.boot, block.stream, block.sequence, block.received_us, block.payload)
         .where(
             block.device.in_(devices),
             block.received_us >= since_us,
@@ -68,7 +75,9 @@ def _read_frames(db: Session, devices: Sequence[str], *, since_us: int) -> list[
         .order_by(block.received_us.desc(), block.sequence.desc())
         .limit(BLOCKS_MAX)
     )
-    stored = db.connection().execute(statement).all()
+    found = {tuple(key): (received_us, payload) for *key, received_us, payload in db.connection().execute(statement)}
+    found |= {tuple(each.key): (each.received_us, each.payload) for each in came if each.schema in GUARDED_SCHEMAS}
+    stored = [(key[0], received_us, payload) for key, (received_us, payload) in found.items()]
     frames = []
     for group in decode_frames([payload for _, _, payload in stored]).groups:
         for index, header, rows in zip(group.index.tolist(), group.headers, group.rows, strict=True):

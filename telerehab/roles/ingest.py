@@ -191,9 +191,9 @@ class Intake:
         self._client.commit(self._hot_store.take_committed_tokens())
         if self._catch_up is not None and self._has_caught_up(self._catch_up):
             self._main_store.write(self._catch_up.take_up(self._database))
-            self._catch_up = None
             with reading(self._database.hot) as db:
-                replay_guard(db, pipeline.guard, now_us=now_us)
+                replay_guard(db, pipeline.guard, now_us=now_us, came=self._catch_up.came_of_values)
+            self._catch_up = None
             pipeline.resume_showing()
         dropped_backfill_count = pipeline.dropped_backfill_count
         effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
@@ -241,7 +241,7 @@ class Intake:
         if self._subscribed_ns is None:
             self._subscribed_ns = now_ns
         heard_ns = now_ns - self._subscribed_ns
-        is_whole = not self._hot_store.n_queued_rows and not self._pipeline.has_holes()
+        is_whole = not self._pipeline.has_holes()
         if heard_ns > CATCH_UP_MAX_NS or (heard_ns > CATCH_UP_MIN_NS and is_whole):
             log.info("devices have sent again for %.1f s, %s", heard_ns * 1e-9, "whole" if is_whole else "with holes")
             return True

@@ -51,12 +51,14 @@ def keep(house: House, database: Database) -> None:
     assert store.close(timeout_s=10)
 
 
-def found_again(house: House, database: Database) -> list[FoundEvent]:
-    """Return what an intake finds that begins with nothing but the stores."""
+def found_again(house: House, database: Database, *, came: Sequence[Effects] = ()) -> list[FoundEvent]:
+    """Return what an intake finds that begins with nothing but the stores, and with what has just come."""
     guard = Guard()
     guard.follow(house.places)
     with reading(database.hot) as db:
-        replay_guard(db, guard, now_us=house.now_us)
+        replay_guard(
+            db, guard, now_us=house.now_us, came=[block for effects in came for block in effects.to_store.blocks]
+        )
     return list(guard.look(house.now_us))
 
 
@@ -402,6 +404,18 @@ def test_H14_a_killed_intake_finds_the_same_alert_again_in_what_is_stored(databa
     keep(house, database)
     assert len(found_in(house)) == 1
     assert found_again(house, database) == found_in(house)
+
+
+@pytest.mark.parametrize("stored_count", [0, 5, 14, 20])
+def test_H14_what_a_killed_intake_finds_again_needs_not_be_stored_yet(database: Database, stored_count: int) -> None:
+    house = House([], [judged()])
+    feed(house, Strap(name="heart-1"), [170] * 20)
+    (known,) = found_in(house)
+    came = house.effects[stored_count * 20 :]
+    house.effects = house.effects[: (stored_count + 3) * 20]  # some of both
+    keep(house, database)
+    (found,) = found_again(house, database, came=came)
+    assert abs(found.event.onset_us - known.event.onset_us) <= SECOND_US
 
 
 def test_H14_blocks_that_a_device_kept_over_the_restart_count_in_their_place(database: Database) -> None:
