@@ -203,7 +203,7 @@ class Ingest:
         """Return what is known of every stream: its watermark, its holes."""
         return {key: self._current(key) for device in self._records for key in device.streams}
 
-    def step(self, raws: Sequence[Raw], now_us: int) -> StepEffects:
+    def step(self, raws: Sequence[Raw], now_us: int, *, may_ask: bool = True) -> StepEffects:
         """Take what has arrived, and do what has become due.
 
         Parameters
@@ -212,6 +212,8 @@ class Ingest:
             Messages in the order of their arrival; may be empty.
         now_us
             Server's UTC, never before that of the last step. [µs]
+        may_ask
+            Whether devices are asked for what is missing: it comes on top of all else, and has to be kept.
         """
         gathered = _Gathered(gaps=self._reopened)
         self._reopened = []
@@ -222,7 +224,7 @@ class Ingest:
             self._take_frames(raws, routes, gathered, now_us)
         if now_us - self._round_us >= ROUND_US or now_us < self._round_us:
             self._round_us = now_us
-            self._make_round(gathered, now_us)
+            self._make_round(gathered, now_us, may_ask=may_ask)
         gaps = {gap[:4]: gap for gap in gathered.gaps}.values()
         return StepEffects(
             blocks=gathered.blocks,
@@ -777,7 +779,7 @@ class Ingest:
 
     # --- what becomes due -------------------------------------------------------------------------------------------
 
-    def _make_round(self, gathered: _Gathered, now_us: int) -> None:
+    def _make_round(self, gathered: _Gathered, now_us: int, *, may_ask: bool) -> None:
         gathered.outgoing += self._acks(now_us)
         while self._probes and self._probes[0][0] <= now_us:
             due_us, number = heappop(self._probes)
@@ -785,7 +787,7 @@ class Ingest:
             if due_us == device.next_probe_us and self._is_heard(device, now_us):
                 gathered.outgoing.append(device.take_probe(now_us))
                 heappush(self._probes, (device.next_probe_us, number))
-        due = [device for device in self._holed.values() if device.next_resend_us <= now_us]
+        due = [device for device in self._holed.values() if may_ask and device.next_resend_us <= now_us]
         for device in [device for device in due if self._is_heard(device, now_us)]:
             requests = device.take_requests(now_us)
             self.counts["resend_requests"] += len(requests)

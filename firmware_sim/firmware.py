@@ -343,9 +343,10 @@ class Firmware:
             for sequence in covered:
                 del state.kept[sequence]
             self.tally.acknowledged += len(covered)
-            self._answered_ns = now_ns
-            self._is_unheard = False
-            self._next_round_ns = min(self._next_round_ns, now_ns + RESEND_ROUND_ANSWERED_NS)
+            if covered:  # who tells what is known already may be unable to store anything
+                self._answered_ns = now_ns
+                self._is_unheard = False
+                self._next_round_ns = min(self._next_round_ns, now_ns + RESEND_ROUND_ANSWERED_NS)
 
     def _mark_for_resending(self, content: dict[str, Any], now_ns: int) -> None:
         """Let the next round send `[from, to)` of a stream, whenever it was sent last."""

@@ -130,7 +130,7 @@ class LivePipeline:
         self.guard.follow(places)
         self.starts.follow(places.idle)
 
-    def step(self, raws: Sequence[Raw], *, now_us: int, is_storing: bool) -> Effects:
+    def step(self, raws: Sequence[Raw], *, now_us: int, is_storing: bool, has_room: bool = True) -> Effects:
         """Take what has arrived; every second step move the analysis by one tick.
 
         Parameters
@@ -141,10 +141,12 @@ class LivePipeline:
             Server's UTC. [µs]
         is_storing : bool
             Whether the store can keep what arrives; screens are told when it cannot.
+        has_room : bool
+            Whether it could keep more than what arrives by itself: else no device is asked for what is missing.
         """
         shared = self._share_out(raws)
         tokens = list(filter(None, map(_TOKEN, shared)))
-        received = self.ingest.step(shared, now_us)
+        received = self.ingest.step(shared, now_us, may_ask=is_storing and has_room)
         to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
         outgoing = [*received.outgoing, *self._wipes.look(received.device_state, now_us=now_us)]

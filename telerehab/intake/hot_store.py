@@ -106,6 +106,11 @@ class HotStore:
         return self._is_storing and self._n_queued_rows < self._queue_max_rows
 
     @property
+    def has_room(self) -> bool:
+        """Return whether the queue is less than half full: then devices may be asked for what is missing."""
+        return self._n_queued_rows < self._queue_max_rows // 2
+
+    @property
     def is_alive(self) -> bool:
         """Return whether the thread runs."""
         return self._thread.is_alive()

@@ -196,7 +196,9 @@ class Intake:
             self._catch_up = None
             pipeline.resume_showing()
         dropped_backfill_count = pipeline.dropped_backfill_count
-        effects = pipeline.step(self._take(), now_us=now_us, is_storing=self._hot_store.is_storing)
+        effects = pipeline.step(
+            self._take(), now_us=now_us, is_storing=self._hot_store.is_storing, has_room=self._hot_store.has_room
+        )
         if self._catch_up is not None:
             self._catch_up.note(effects.to_store.blocks)
         if not self._hot_store.offer(effects.to_store, tokens=effects.tokens):

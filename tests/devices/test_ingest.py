@@ -127,6 +127,13 @@ def test_a_hole_is_a_row_is_asked_for_and_closes_when_it_is_filled() -> None:
     assert of_topic(ingest.step([], NOW + 9 * S).outgoing, "cmd") == []
 
 
+def test_nothing_is_asked_for_that_could_not_be_kept() -> None:
+    ingest = make()
+    step(ingest, 0, 4)
+    assert of_topic(ingest.step([], NOW + 600_000, may_ask=False).outgoing, "cmd") == []
+    assert len(of_topic(ingest.step([], NOW + 800_000).outgoing, "cmd")) == 1
+
+
 def test_requests_are_bounded_oldest_first_and_rarer_in_vain() -> None:
     ingest = make()
     ingest.step([raw(frame(1)), raw(frame(1_000_000), stream="other")], NOW)

@@ -145,6 +145,20 @@ def test_resending_keeps_to_its_credit_oldest_first() -> None:
     assert len(firmware.tend(now_ns + 6_500_000_000)) == RESEND_CREDIT
 
 
+def test_a_server_that_only_repeats_itself_gets_no_more_than_a_silent_one() -> None:
+    firmware, now_ns = offline_device(100)
+    firmware.connected(now_ns)
+    assert len(sequences(firmware.tend(now_ns))) == RESEND_CREDIT
+    n_sent = 0
+    for tick in range(1, 200):  # its disk is full
+        if tick % 20 == 0:
+            acknowledge(firmware, 0, now_ns + tick * 50_000_000)
+        n_sent += len(sequences(firmware.tend(now_ns + tick * 50_000_000)))
+    assert n_sent == 6 * RESEND_CREDIT_SILENT
+    acknowledge(firmware, 2, now_ns + 10 * S_NS)
+    assert len(sequences(firmware.tend(now_ns + 10 * S_NS + 300_000_000))) == RESEND_CREDIT
+
+
 def test_a_silence_of_twenty_seconds_costs_few_blocks_more_than_sending_all_again() -> None:
     firmware = device()
     firmware.connected(START_NS)
