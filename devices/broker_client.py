@@ -11,7 +11,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from threading import RLock, Thread
+from threading import Event, RLock, Thread
 from typing import Any, Final, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
@@ -33,6 +33,8 @@ REPLACE_AFTER_NS: Final = 300_000_000
 """A connection that is still deaf this long after it subscribed again is replaced [ns]."""
 MAX_INBOX_MESSAGES: Final = 200_000
 MAX_INBOX_BYTES: Final = 64 * 1024 * 1024
+PAUSE_MAX_S: Final = 3.0
+"""So long a full inbox stops the reading, and the broker holds what comes; longer, and it would end the connection."""
 MAX_QUEUED_MESSAGES: Final = 10_000
 KEEPALIVE_S: Final = 10
 GATHER_S: Final = 0.002
@@ -135,6 +137,8 @@ class BrokerClient:
         self.owes_redelivery = False
         """Whether a message was dropped that the broker still keeps: `redeliver` when there is room again."""
         self.dropped_count = 0
+        self.pause_count = 0
+        self._was_taken = Event()
         self.refused_publish_count = 0
         self.resubscribed_count = 0
         self.replaced_count = 0
@@ -180,6 +184,7 @@ class BrokerClient:
         taken = self._inbox[:count]
         del self._inbox[:count]  # the network thread may have appended since: only what was copied goes
         self._taken_bytes += sum(len(raw.payload) for raw in taken)
+        self._was_taken.set()
         return taken
 
     def commit(self, tokens: Sequence[Token]) -> None:
@@ -288,6 +293,7 @@ class BrokerClient:
     def close(self) -> None:
         """Disconnect and end the network thread."""
         self._is_closed = True
+        self._was_taken.set()
         for client in (*self._replaced, self._client):
             _say_goodbye(client)
             client.loop_stop()
@@ -383,23 +389,47 @@ class BrokerClient:
         if client is not self._client:
             generation = _VOID
         inbox = self._inbox
-        room_bytes = MAX_INBOX_BYTES - self._arrived_bytes + self._taken_bytes
-        taken_count = taken_bytes = 0
+        is_patient, wakes = True, False
+        room, room_bytes = self._room()
         for topic, payload, packet_id in messages:
             if topic.startswith(ECHO_PREFIX):
                 self._has_heard_itself = True
                 if packet_id:
                     self._acknowledge(client, [packet_id])
-            elif len(inbox) >= MAX_INBOX_MESSAGES or taken_bytes + len(payload) > room_bytes:
+                continue
+            size = len(payload)
+            if room < 1 or size > room_bytes:
+                is_patient = is_patient and self._wait_for_room(size)
+                room, room_bytes = self._room()
+            if room < 1 or size > room_bytes:
                 self.dropped_count += 1
                 self.owes_redelivery |= packet_id != 0
-            else:
-                taken_count += 1
-                taken_bytes += len(payload)
-                inbox.append(Raw(topic, payload, received_us, Token(generation, packet_id) if packet_id else None))
-        self._arrived_bytes += taken_bytes
-        if 0 < len(inbox) <= taken_count and self._on_wake is not None:
+                continue
+            wakes |= not inbox
+            inbox.append(Raw(topic, payload, received_us, Token(generation, packet_id) if packet_id else None))
+            self._arrived_bytes += size
+            room, room_bytes = room - 1, room_bytes - size
+        if wakes and self._on_wake is not None:
             self._on_wake()
+
+    def _room(self) -> tuple[int, int]:
+        """Return for how many messages, and for how many bytes, the inbox has room."""
+        return MAX_INBOX_MESSAGES - len(self._inbox), MAX_INBOX_BYTES - self._arrived_bytes + self._taken_bytes
+
+    def _wait_for_room(self, size: int) -> bool:
+        """Read nothing more until the owner has taken what there is; return whether there is room in time."""
+        self.pause_count += 1
+        if self._on_wake is not None:
+            self._on_wake()
+        deadline_s = time.monotonic() + PAUSE_MAX_S
+        while not self._is_closed:
+            self._was_taken.clear()
+            room, room_bytes = self._room()
+            if room >= 1 and size <= room_bytes:
+                return True
+            if not self._was_taken.wait(max(deadline_s - time.monotonic(), 0)):
+                return False
+        return False
 
     def _acknowledge(self, client: Client, packet_ids: Sequence[int]) -> None:
         if isinstance(client, FastClient):

@@ -53,6 +53,7 @@ UNKNOWN_HEART_RATE: Final = 0
 UNKNOWN_ANGLE: Final = -32768
 FLAG_NOT_STORED: Final = 1  # the disk or the database refuses: what is seen now is not being kept
 FLAG_SENSOR_LOST: Final = 2  # no sample, or only old ones
+FLAG_PARTIAL: Final = 4  # seconds of this training session were skipped: what was counted is a part of it
 
 _ANGLE_LIMIT: Final = 32767
 _U32: Final = 0xFFFFFFFF

@@ -99,6 +99,7 @@ class LiveSlots:
         self._set_count = np.full(capacity, NO_SET, np.int64)
         self._angle_deg = np.full((N, capacity), np.nan, np.float32)
         self._target_deg = np.full((capacity, 2), np.nan)
+        self._is_partial = np.zeros(capacity, np.bool_)
         self.jump_count = 0
         self.turned_away_count = 0
 
@@ -191,6 +192,7 @@ class LiveSlots:
         self._uses[slot] = (training.needs_both_sensors, True)
         self._target_deg[slot] = training.target_deg
         self._cursor[slot], self._blank_until[slot], self._already_stored[slot] = _NOT_STARTED, 0, 0
+        self._is_partial[slot] = False
         self.grid.open(slot, sensors=training.sensors)
         self._join(training)
 
@@ -284,6 +286,7 @@ class LiveSlots:
         jumps = self._is_joined & (self._cursor != _NOT_STARTED) & (newest - self._cursor > lag_max_samples)
         self._cursor[jumps] = newest[jumps] - (GAP_TICKS + 1) * N
         self._blank_until[jumps] = newest[jumps] - N
+        self._is_partial |= jumps
         self.jump_count += int(jumps.sum())
         has_samples: NDArray[np.bool_] = self._is_joined & (self._cursor != _NOT_STARTED) & (newest - self._cursor >= N)
         return has_samples
@@ -331,7 +334,8 @@ class LiveSlots:
         entries["completeness"] = live_frame.to_percent(engine.completeness[slots])
         entries["last_rom"] = live_frame.to_tenths_of_degree(engine.last_rom_deg[slots])
         entries["heart_rate"] = np.where(has_heart_rate, self._heart_rate[slots], live_frame.UNKNOWN_HEART_RATE)
-        entries["flags"] = (not is_storing) * live_frame.FLAG_NOT_STORED + is_lost * live_frame.FLAG_SENSOR_LOST
+        flags = (not is_storing) * live_frame.FLAG_NOT_STORED + is_lost * live_frame.FLAG_SENSOR_LOST
+        entries["flags"] = flags + self._is_partial[slots] * live_frame.FLAG_PARTIAL
         entries["angle"] = live_frame.to_centidegrees(self._angle_deg[:, slots].T)
         entries["target_low"] = live_frame.to_centidegrees(self._target_deg[slots, 0])
         entries["target_high"] = live_frame.to_centidegrees(self._target_deg[slots, 1])

@@ -169,6 +169,7 @@ class Intake:
             "commits_refused": self._hot_store.refused_commit_count,
             "main_refused": self._main_store.refused_count,
             "messages_dropped": self._client.dropped_count,
+            "reading_paused": self._client.pause_count,
             "backfill_dropped": self._pipeline.dropped_backfill_count,
             "resubscribed": self._client.resubscribed_count,
             "reconnected": self._client.replaced_count,

@@ -25,6 +25,12 @@ def quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "RECONNECT_MAX_S", 0.1)
 
 
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a full inbox drop at once, where the pause is not the point."""
+    monkeypatch.setattr(broker_client, "PAUSE_MAX_S", 0.0)
+
+
 def attack(port: int, client_id: str, *, clean_session: bool) -> None:
     """Connect with somebody's client id and a wrong password, until refused."""
     refused = threading.Event()
@@ -157,6 +163,20 @@ def test_an_account_without_echo_subscribes_again_but_keeps_its_connection() -> 
     assert client.replaced_count == 0
 
 
+def test_a_full_inbox_stops_the_reading_and_nothing_is_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_client, "MAX_INBOX_MESSAGES", 3)
+    monkeypatch.setattr(broker_client, "PAUSE_MAX_S", 60.0)
+    with connected(port, "ingest", "rt/1/#") as ingest, connected(port, "band-1") as band:
+        for number in range(20):
+            band.publish("rt/1/00/band-1/imu", str(number).encode())
+        until(lambda: ingest.pause_count == 1)
+        assert len(ingest._inbox) == 3
+        taken = receive(ingest, 20)
+        assert [raw.payload for raw in taken] == [str(number).encode() for number in range(20)]
+        assert (ingest.dropped_count, ingest.pause_count > 1) == (0, True)
+
+
+@pytest.mark.usefixtures("no_patience")
 def test_the_inbox_is_bounded_and_what_is_dropped_is_counted(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "MAX_INBOX_MESSAGES", 3)
     with connected(port, "ingest", "rt/1/#") as ingest, connected(port, "band-1") as band:
@@ -168,6 +188,7 @@ def test_the_inbox_is_bounded_and_what_is_dropped_is_counted(port: int, monkeypa
         assert receive(ingest)[0].payload == b"again"
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_the_inbox_is_bounded_in_bytes_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "MAX_INBOX_BYTES", 2500)
     with connected(port, "ingest", "rt/1/#") as ingest, connected(port, "band-1") as band:

@@ -155,6 +155,7 @@ def test_many_may_wait_for_their_commit_at_once(broker: Mosquitto) -> None:
 @pytest.mark.mosquitto
 def test_what_had_no_room_is_asked_for_again(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "MAX_INBOX_MESSAGES", 3)
+    monkeypatch.setattr(broker_client, "PAUSE_MAX_S", 0.0)
     with following(broker.plan.role_port, "d") as ingest, band(broker.plan.device_port) as device:
         for number in range(5):
             device.publish(TOPIC, b"%d" % number, qos=1)

@@ -182,6 +182,12 @@ def test_what_is_skipped_after_a_long_stall_is_told_as_a_gap() -> None:
     assert house.entries()[-1]["age_ms"] <= 110
     assert np.isnan(angles_deg(house)[n_frames : n_frames + 4]).all()
     assert house.entries()[-1]["completeness"] < 100
+    assert {int(entry["flags"]) for entry in house.entries()[:n_frames]} == {0}
+    house.run(20)
+    assert house.entries()[-1]["flags"] == live_frame.FLAG_PARTIAL, "the count has a hole for good"
+    house.follow([training(exercise="heel_slide")])
+    house.run(0.2)
+    assert not house.entries()[-1]["flags"] & live_frame.FLAG_PARTIAL
 
 
 def test_what_stays_behind_after_a_clock_slip_is_skipped_and_values_are_fresh_again() -> None:

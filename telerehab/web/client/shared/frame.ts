@@ -16,6 +16,7 @@ const UNKNOWN_ANGLE = -32768;
 
 export const FLAG_NOT_STORED = 1;
 export const FLAG_SENSOR_LOST = 2;
+export const FLAG_PARTIAL = 4;
 
 export interface LiveEntry {
   trainingSession: string;
@@ -32,6 +33,8 @@ export interface LiveEntry {
   heartRate: number | null;
   notStored: boolean;
   sensorLost: boolean;
+  /** Seconds of the training session were skipped: what was counted is a part of it. */
+  partial: boolean;
   /** Ten samples of 10 ms; NaN = not measured. [°] */
   angleDeg: Float32Array;
   targetLowDeg: number | null;
@@ -76,6 +79,7 @@ function readEntry(view: DataView, at: number): LiveEntry {
     heartRate: known(view.getUint8(at + 26), 0),
     notStored: (flags & FLAG_NOT_STORED) !== 0,
     sensorLost: (flags & FLAG_SENSOR_LOST) !== 0,
+    partial: (flags & FLAG_PARTIAL) !== 0,
     angleDeg,
     targetLowDeg: centidegrees(view.getInt16(at + 48, true)),
     targetHighDeg: centidegrees(view.getInt16(at + 50, true)),

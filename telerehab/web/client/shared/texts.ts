@@ -1291,6 +1291,7 @@ export interface TextValues {
   "room.number.repetitions": undefined;
   "room.number.seconds": { seconds: string | number };
   "room.number.trust": undefined;
+  "room.partial": undefined;
   "room.plot.label": undefined;
   "room.plot.summary": { angle: string | number; high: string | number; low: string | number; name: string | number; rom: string | number };
   "room.present": { present: string | number; total: string | number };

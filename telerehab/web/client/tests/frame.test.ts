@@ -35,6 +35,7 @@ test("a golden frame is read field by field", () => {
     heartRate: 84,
     notStored: true,
     sensorLost: true,
+    partial: false,
     targetLowDeg: 0,
     targetHighDeg: 15,
   });

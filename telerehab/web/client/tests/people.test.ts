@@ -35,6 +35,7 @@ function entry(fields: Partial<LiveEntry> = {}): LiveEntry {
     heartRate: 80,
     notStored: false,
     sensorLost: false,
+    partial: false,
     angleDeg: new Float32Array(10),
     targetLowDeg: 0,
     targetHighDeg: 15,

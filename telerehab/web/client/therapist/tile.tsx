@@ -106,6 +106,7 @@ function TileNumbers({ visit, patient }: { visit: Visit; patient: Participant })
         </span>
       </p>
       {value?.entry.notStored && <p class="not-stored">{t("room.not_stored")}</p>}
+      {value?.entry.partial && <p class="partial">{t("room.partial")}</p>}
     </>
   );
 }
