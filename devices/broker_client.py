@@ -422,14 +422,13 @@ class BrokerClient:
         if self._on_wake is not None:
             self._on_wake()
         deadline_s = time.monotonic() + PAUSE_MAX_S
-        while not self._is_closed:
-            self._was_taken.clear()
+        while True:
+            self._was_taken.clear()  # before the look: what happens after it wakes us
             room, room_bytes = self._room()
             if room >= 1 and size <= room_bytes:
                 return True
-            if not self._was_taken.wait(max(deadline_s - time.monotonic(), 0)):
+            if self._is_closed or not self._was_taken.wait(max(deadline_s - time.monotonic(), 0)):
                 return False
-        return False
 
     def _acknowledge(self, client: Client, packet_ids: Sequence[int]) -> None:
         if isinstance(client, FastClient):

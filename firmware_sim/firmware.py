@@ -98,7 +98,7 @@ class _Kept:
     block: SampledBlock
     flags: int  # without that for backfill: whatever is sent under one key must stay the same
     sampled_ns: int
-    sent_ns: int | None = None  # None: never sent, or asked for again
+    sent_ns: int | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -134,6 +134,8 @@ class Firmware:
         self._is_sampling = True
         self._answered_ns: int | None = None
         self._is_unheard = False
+        self._asked: dict[tuple[str, int], None] = {}
+        self._round_count = 0
         self._next_round_ns = 0
         self._next_state_ns = 0
 
@@ -312,10 +314,22 @@ class Firmware:
         )
 
     def _resend_round(self, now_ns: int) -> list[Outgoing]:
-        """Send again the oldest unanswered blocks, at most RESEND_CREDIT, and few while nobody seems to be there."""
+        """Send again what was asked for, then the oldest unanswered blocks, at most RESEND_CREDIT together.
+
+        Few while nobody seems to be there. Each stream is the first in its turn: one that never gets an answer holds up
+        no other.
+        """
         credit = RESEND_CREDIT_SILENT if self._is_unheard else RESEND_CREDIT
         outgoing: list[Outgoing] = []
-        for state in self._streams.values():
+        while self._asked and len(outgoing) < credit:
+            stream, sequence = asked = next(iter(self._asked))
+            del self._asked[asked]
+            if sequence in self._streams[stream].kept:
+                outgoing.append(self._send(self._streams[stream].kept[sequence], now_ns, again=True))
+        states = list(self._streams.values())
+        first = self._round_count % max(len(states), 1)
+        self._round_count += 1
+        for state in (*states[first:], *states[:first]):
             for kept in state.kept.values():
                 if len(outgoing) == credit:
                     break
@@ -355,7 +369,7 @@ class Firmware:
             return
         asked = range(max(0, int(content["from"])), min(int(content["to"]), state.next_sequence))
         for sequence in [each for each in asked if each in state.kept][: int(content.get("credit", RESEND_CREDIT))]:
-            state.kept[sequence].sent_ns = None
+            self._asked[state.stream.name, sequence] = None
             self._next_round_ns = now_ns
             self._is_unheard = False
 

@@ -129,6 +129,6 @@ def _read_flag(each: CaseloadFlag) -> dict[str, Any]:
 def _read_adherence(summary: Summary) -> dict[str, Any]:
     return {
         "last_day": summary.day,
-        "statuses": summary.data["statuses"],
+        "statuses": summary.data.get("statuses", []),
         "completeness": summary.completeness,
     }

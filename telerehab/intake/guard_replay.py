@@ -76,7 +76,11 @@ def _read_frames(db: Session, devices: Sequence[str], *, since_us: int, came: Se
         .limit(BLOCKS_MAX)
     )
     found = {tuple(key): (received_us, payload) for *key, received_us, payload in db.connection().execute(statement)}
-    found |= {tuple(each.key): (each.received_us, each.payload) for each in came if each.schema in GUARDED_SCHEMAS}
+    found |= {
+        tuple(each.key): (each.received_us, each.payload)
+        for each in came
+        if each.received_us >= since_us and each.schema in GUARDED_SCHEMAS
+    }
     stored = [(key[0], received_us, payload) for key, (received_us, payload) in found.items()]
     frames = []
     for group in decode_frames([payload for _, _, payload in stored]).groups:

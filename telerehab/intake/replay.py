@@ -23,6 +23,7 @@ BEGINNING_US: Final = 120_000_000
 END_US: Final = 120_000_000
 SLICE_US: Final = 100_000
 TICKS_PER_SLICE_MAX: Final = 50
+_NEVER_US: Final = np.iinfo(np.int64).max
 
 
 class Replay:
@@ -42,37 +43,48 @@ class Replay:
         self._samples: list[NDArray[np.int16]] = []
         self._slices: deque[list[int]] = deque()  # what waits, in the order of its time
         self._n_sorted = 0
+        self.cut: set[str] = set()
+        """Devices of which only the beginning and the end were added."""
 
-    def add(self, device: str, frames: Iterable[bytes], *, from_us: int) -> None:
-        """Add the frames of one device whose first sample lies at or after `from_us` of the server's clock."""
+    def add(self, device: str, frames: Iterable[bytes], *, from_us: int) -> int:
+        """Add the frames of one device whose first sample lies at or after `from_us` of the server's clock.
+
+        Returns
+        -------
+        newest_us : int
+            When the newest of them began; 0 without any, or where one has no place in time yet.
+        """
+        newest_us, is_placed = 0, True
         for group in decode_frames(list(frames)).groups:
             if group.schema not in MOVEMENT_SCHEMAS:
                 continue
             samples = as_samples(group.rows)
             at_us = self._server_us(device, group.headers)
+            newest_us, is_placed = max(newest_us, int(at_us.max())), is_placed and bool((at_us >= 0).all())
             is_told = (at_us < from_us + BEGINNING_US) | (at_us >= at_us.max() - END_US)
+            if not is_told.all():
+                self.cut.add(device)
             for block in np.flatnonzero((at_us >= from_us) & is_told).tolist():
                 self._devices.append(device)
                 self._at_us.append(at_us[block])
                 self._headers.append(group.headers[block : block + 1])
                 self._samples.append(samples[block : block + 1])
+        return newest_us if is_placed else 0
 
-    @property
-    def newest_us(self) -> int:
-        """Return when the newest block that was added began, 0 without any. [µs]"""
-        return int(max(self._at_us, default=0))
-
-    def run(self, *, until_us: int | None = None) -> Iterator[list[EndedRepetition]]:
+    def run(self, from_us: Mapping[str, int], *, until_us: int | None = None) -> Iterator[list[EndedRepetition]]:
         """Run through what has been added and not run, a tenth of a second at a time; yield what ended in each.
 
         Parameters
         ----------
+        from_us : mapping of str to int
+            Since when each sensor shows what its training session trains now: what was before is of another.
         until_us : int, optional
             Leave what began at or after this moment; None: nothing.
         """
         self._sort()
         while self._slices and (until_us is None or self._at_us[self._slices[0][0]] < until_us):
-            self._write(self._slices.popleft())
+            blocks = self._slices.popleft()
+            self._write([each for each in blocks if self._at_us[each] >= from_us.get(self._devices[each], _NEVER_US)])
             yield self._slots.tick(ticks_max=TICKS_PER_SLICE_MAX)
 
     def _sort(self) -> None:

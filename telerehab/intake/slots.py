@@ -147,6 +147,10 @@ class LiveSlots:
         slot = self._slot_of[training_session]
         self._already_stored[slot] = max(already_counted - int(self.engine.repetition_count[slot]), 0)
 
+    def count_as_whole(self, training_session: UUID) -> None:
+        """Say that the count holds what was skipped up to now: the store has it."""
+        self._is_partial[self._slot_of[training_session]] = False
+
     def count_set_from(self, training_session: UUID, already_counted: int) -> None:
         """Say how many repetitions of the set that is trained now are stored."""
         self._set_counts[training_session].count_from(already_counted)

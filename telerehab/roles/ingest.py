@@ -47,6 +47,7 @@ SESSION_EXPIRY_S: Final = 3_600
 REDELIVERY_PERIOD_NS: Final = 5_000_000_000
 CATCH_UP_MIN_NS: Final = 2_000_000_000  # devices send again 1.5 s after they were not answered
 CATCH_UP_MAX_NS: Final = 8_000_000_000
+CATCH_UP_GIVE_UP_NS: Final = 30_000_000_000  # with a connection that comes and goes
 CATCH_UP_SHARE_NS: Final = 200_000_000  # of a step: acknowledgements leave meanwhile
 ACK_PERIOD_US: Final = 1_000_000
 
@@ -81,6 +82,7 @@ class Intake:
         self._pipeline = LivePipeline()
         self._catch_up: CatchUp | None = None
         self._are_complete = False
+        self._wanted_ns = 0
         self._hot_store = HotStore(database.hot)
         self._main_store = MainStore(database.main, heartbeat=self._heartbeat, status=self.status, clock=clock)
         keeps = bool(settings.ingest_client_id)  # else the broker forgets all with the connection, and QoS 1 is useless
@@ -230,14 +232,17 @@ class Intake:
         """Bring the analysis on by what a step has time for; return whether it has come to where the devices are."""
         began_ns = self._clock.monotonic_ns()
         self._are_complete = self._are_complete or self._have_sent_again(began_ns)
-        move = catch_up.end if self._are_complete else catch_up.go_on
-        while move():
+        while catch_up.end(self._database) if self._are_complete else catch_up.go_on():
             if self._clock.monotonic_ns() - began_ns > CATCH_UP_SHARE_NS:
                 return False
         return self._are_complete
 
     def _have_sent_again(self, now_ns: int) -> bool:
         """Return whether devices have sent again what they made while nobody listened, or have had time enough."""
+        self._wanted_ns = self._wanted_ns or now_ns
+        if now_ns - self._wanted_ns > CATCH_UP_GIVE_UP_NS:
+            log.warning("devices could not send again in peace; what they still keep is stored, and not analysed")
+            return True
         if not self._client.is_subscribed:
             self._subscribed_ns = None
             return False

@@ -159,6 +159,28 @@ def test_a_server_that_only_repeats_itself_gets_no_more_than_a_silent_one() -> N
     assert len(sequences(firmware.tend(now_ns + 10 * S_NS + 300_000_000))) == RESEND_CREDIT
 
 
+def test_a_stream_that_is_never_taken_holds_up_no_other_and_what_is_asked_for_goes_first() -> None:
+    clock = DeviceClock(start_ns=START_NS, offset_us=OFFSET_US, drift_ppm=0.0)
+    streams = [
+        RegularStream(name=name, schema=Schema.IMU6, period_us=10_000, first_us=clock.offset_us, next_rows=endless_rows)
+        for name in ("stuck", "imu")
+    ]
+    config = DeviceConfig(name="band-1", shard="1a", boot=3, meta={"v": 1}, block_samples=10)
+    firmware = Firmware(config, clock=clock, streams=streams)
+    firmware.connected(START_NS)
+    now_ns = START_NS + 20 * S_NS
+    firmware.produce(now_ns)
+    topics: set[str] = set()
+    for tick in range(1, 100):
+        topics |= {each.topic for each in firmware.tend(now_ns + tick * 50_000_000) if each.is_block}
+    assert topics == {"bf/1/1a/band-1/stuck", "bf/1/1a/band-1/imu"}
+    command = {"boot": 3, "stream": "imu", "from": 150, "to": 152, "credit": 20}
+    firmware.received("cmd/1/band-1/resend", json.dumps(command).encode(), now_ns + 5 * S_NS)
+    again = firmware.tend(now_ns + 5 * S_NS)
+    assert [each.topic for each in again[:2]] == ["bf/1/1a/band-1/imu"] * 2
+    assert sequences(again)[:2] == [150, 151]
+
+
 def test_a_silence_of_twenty_seconds_costs_few_blocks_more_than_sending_all_again() -> None:
     firmware = device()
     firmware.connected(START_NS)

@@ -179,9 +179,10 @@ def catch_up(pipeline: LivePipeline, database: Database, *later: Effects) -> Seq
     way = CatchUp(pipeline.slots)
     way.read(database)
     for effects in later:
-        way.go_on()
+        while way.go_on():
+            pass
         way.note(effects.to_store.blocks)
-    while way.end():
+    while way.end(database):
         pass
     return way.take_up(database)
 

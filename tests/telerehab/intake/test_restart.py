@@ -15,6 +15,8 @@ from telerehab.db import provisioning
 from telerehab.db.engine import Database, open_database, reading, writing
 from telerehab.db.migrate import upgrade
 from telerehab.db.tables import TrainingSession
+from telerehab.intake import replay
+from telerehab.intake.catch_up import CatchUp
 from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import write_repetitions
 from telerehab.live_pipeline import LivePipeline
@@ -142,6 +144,68 @@ def test_no_repetition_is_lost_to_a_restart_when_its_blocks_come_again(database:
     made_count = int(((after.now_us - START_US) * 1e-6 - STILL_S - 2.5) // REPETITION_S) + 1
     assert after.entries()[-1]["repetitions"] == stored_repetition_count(database) == made_count
     assert pipeline.slots.jump_count == 0
+
+
+def test_old_movement_is_not_counted_for_a_training_session_that_opened_meanwhile(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 3 * REPETITION_S)
+    keep(house, database)
+    pipeline = LivePipeline(capacity=4, window_samples=1_000)
+    restore_order(pipeline, database, house.places, now_us=house.now_us)
+    way = CatchUp(pipeline.slots)
+    way.read(database)
+    assert way.go_on()
+    house.follow([training(number=1, id=UUID(int=2), opened_us=house.now_us)])
+    pipeline.follow(house.places)
+    while way.end(database):
+        pass
+    assert way.take_up(database) == []
+    assert pipeline.slots.repetition_count(UUID(int=2)) == 0
+
+
+def test_a_training_session_that_closed_meanwhile_keeps_its_numbering(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S + 3.2 * REPETITION_S)
+    last = house.ended.pop()
+    keep(house, database)
+    pipeline = LivePipeline(capacity=4, window_samples=1_000)
+    restore_order(pipeline, database, house.places, now_us=house.now_us)
+    way = CatchUp(pipeline.slots)
+    way.read(database)
+    while way.end(database):
+        pass
+    house.follow([])
+    pipeline.follow(house.places)
+    assert [(each.training_session, each.index) for each in way.take_up(database)] == [(UUID(int=1), last.index)]
+
+
+def test_a_sensor_that_was_behind_is_waited_for(database: Database) -> None:
+    house = House(knee(), [training()])
+    house.run(STILL_S)
+    house.sensors[1].is_silent = True  # 18 s before the end, in the middle of the still start
+    house.run(4 * REPETITION_S + 2)
+    keep(house, database)
+    pipeline = LivePipeline(capacity=4, window_samples=1_000)
+    restore_order(pipeline, database, house.places, now_us=house.now_us)
+    pipeline.pause_showing()
+    house.sensors[1].is_silent = False
+    after = House(house.sensors, [training()], pipeline=pipeline, now_us=house.now_us)
+    after.send(*after.sensors[1].kept)
+    after.run(1)
+    ended = catch_up(pipeline, database, *after.effects)
+    assert [each.index for each in ended] == [0, 1, 2, 3, 4]
+
+
+def test_what_the_store_has_counted_is_no_part(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "BEGINNING_US", 8_000_000)
+    monkeypatch.setattr(replay, "END_US", 6_000_000)
+    house = House(knee(), [training()])
+    house.run(STILL_S + 6 * REPETITION_S)
+    keep(house, database)
+    pipeline, _ = restarted(house, database)
+    assert pipeline.slots.jump_count == 1, "the middle is left out"
+    entry = pipeline.slots.entries(now_us=house.now_us, is_storing=True)[0]
+    assert (entry["flags"], entry["repetitions"]) == (0, stored_repetition_count(database))
 
 
 def test_without_stored_blocks_there_is_nothing_to_take_up(database: Database) -> None:

@@ -10,6 +10,8 @@ import { answerProbe, asBackfill, encodeFrame, FLAG_CLIPPED, FLAG_CLOCK_PROBED, 
 export const STREAM = "imu";
 export const RESEND_AFTER_MS = 1500;
 export const RESEND_CREDIT = 20;
+/** While a whole round has freed nothing: enough for an answer, should somebody be there again. */
+export const RESEND_CREDIT_SILENT = 2;
 export const ROUND_ANSWERED_MS = 250;
 export const STATE_EVERY_MS = 15_000;
 export const STATE_AT_MOST_EVERY_MS = 1000;
@@ -58,6 +60,9 @@ export class Firmware {
   private keptBytes = 0;
   private isConnected = false;
   private answeredMs = -Infinity;
+  private freedMs = -Infinity;
+  private isUnheard = false;
+  private isAsked = false;
   private nextRoundMs = 0;
   private stateMs = -Infinity;
   private isStateDue = false;
@@ -109,6 +114,7 @@ export class Firmware {
   connected(meta: unknown, nowMs: number): Wish[] {
     this.isConnected = true;
     this.nextRoundMs = nowMs;
+    this.isUnheard = false;
     this.silentSinceMs = nowMs;
     return [this.state(nowMs), ...this.describe(meta)];
   }
@@ -204,15 +210,20 @@ export class Firmware {
   }
 
   private round(nowMs: number): Wish[] {
+    const credit = this.isUnheard ? RESEND_CREDIT_SILENT : RESEND_CREDIT;
     const wishes: Wish[] = [];
-    for (const kept of this.kept.values()) {
-      if (wishes.length === RESEND_CREDIT) break;
+    const all = [...this.kept.values()];
+    const asked = this.isAsked ? all.filter((each) => each.sentMs === null) : [];
+    this.isAsked = asked.length > credit;
+    for (const kept of [...asked, ...all]) {
+      if (wishes.length === credit) break;
       if (kept.sentMs !== null && nowMs - kept.sentMs < RESEND_AFTER_MS) continue;
       kept.sentMs = nowMs;
       wishes.push(send(KIND.backfill, asBackfill(kept.frame), STREAM));
     }
-    const isAnswered = nowMs - this.answeredMs < RESEND_AFTER_MS;
-    this.nextRoundMs = nowMs + (wishes.length > 0 && !isAnswered ? RESEND_AFTER_MS : ROUND_ANSWERED_MS);
+    const isAnswered = nowMs - this.freedMs < RESEND_AFTER_MS;
+    this.isUnheard = wishes.length > 0 && !isAnswered;
+    this.nextRoundMs = nowMs + (this.isUnheard ? RESEND_AFTER_MS : ROUND_ANSWERED_MS);
     return wishes;
   }
 
@@ -222,8 +233,12 @@ export class Firmware {
       if (!Array.isArray(entry) || !isCount(entry[0]) || entry[1] !== STREAM || !isCount(entry[2])) continue;
       const [boot, , below] = entry as [number, string, number];
       this.answeredMs = nowMs;
-      this.nextRoundMs = Math.min(this.nextRoundMs, nowMs + ROUND_ANSWERED_MS);
       const gone = this.forget(boot, below);
+      if (gone.frames > 0) {
+        this.freedMs = nowMs; // who tells what is known already may be unable to store anything
+        this.isUnheard = false;
+        this.nextRoundMs = Math.min(this.nextRoundMs, nowMs + ROUND_ANSWERED_MS);
+      }
       this.tally.storedSamples += gone.samples;
       if (gone.frames > 0) wishes.push({ do: "free", boot, below });
       if (gone.frames > 0 && boot !== this.boot) this.isStateDue = true; // an old boot may be settled now
@@ -256,6 +271,8 @@ export class Firmware {
       if (left === 0) break;
       if (kept.boot !== boot || kept.sequence < from || kept.sequence >= to) continue;
       kept.sentMs = null;
+      this.isAsked = true;
+      this.isUnheard = false;
       this.nextRoundMs = -Infinity;
       left -= 1;
     }

@@ -92,7 +92,7 @@ describe("firmware", () => {
     expect(firmware.keptCount).toBe(1);
   });
 
-  test("what stays unanswered is sent again, oldest first, twenty a round", () => {
+  test("what stays unanswered is sent again, oldest first, twenty a round, then two until something is freed or asked for", () => {
     const firmware = new Firmware(1);
     connect(firmware);
     produce(firmware, 30, 0);
@@ -100,7 +100,11 @@ describe("firmware", () => {
     const round = framesOf(firmware.tend(RESEND_AFTER_MS + 300, true));
     expect(round).toHaveLength(RESEND_CREDIT);
     expect(round[0]).toBe("bf 1:0");
-    expect(framesOf(firmware.tend(2 * RESEND_AFTER_MS + 300, true)).slice(0, 10).at(-1)).toBe("bf 1:9");
+    expect(framesOf(firmware.tend(2 * RESEND_AFTER_MS + 300, true))).toEqual(["bf 1:0", "bf 1:1"]);
+    firmware.received(ack([1, "imu", 0]), 2 * RESEND_AFTER_MS + 400, nowUs); // perhaps it cannot store anything
+    expect(framesOf(firmware.tend(3 * RESEND_AFTER_MS + 300, true))).toHaveLength(2);
+    firmware.received(ack([1, "imu", 2]), 3 * RESEND_AFTER_MS + 400, nowUs);
+    expect(framesOf(firmware.tend(4 * RESEND_AFTER_MS + 300, true))).toHaveLength(RESEND_CREDIT);
   });
 
   test("where the socket is full nothing is sent, and it is sent later", () => {
