@@ -334,7 +334,7 @@ def test_the_first_patient_is_large_at_once_and_all_may_be_alike(open_page: Call
         page.wait_for_selector(".focus", state="detached")
         assert picture_area() > 2 * small
         assert page.evaluate("document.activeElement.dataset.action") == "alike"
-        assert clinic.heard("focus")[-1]["participant"] is None
+        wait_for(lambda: clinic.heard("focus")[-1]["participant"] is None, page)
 
 
 def test_a_patient_who_refuses_the_camera_trains_on_and_is_not_asked_again(open_page: Callable[..., Page]) -> None:

@@ -7,6 +7,7 @@ messages) is read as it stands now.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -25,8 +26,17 @@ from telerehab.db.tables import Alert, Flag, FlagAction, HelpCall, Message, Pati
 
 PATIENTS_MAX: Final = 1_000
 
-_Moments = Mapping[UUID, Sequence[datetime]]
-"""By patient."""
+
+_IdsAndMoments = list[tuple[UUID, datetime]]
+
+
+class _Waiting(StrEnum):
+    """What somebody waits for, besides flags."""
+
+    HELP_CALL = "help_call"
+    ALERT = "alert"
+    SEEN_ALERT = "seen_alert"
+    MESSAGE = "message"
 
 
 class FlagColumns(NamedTuple):
@@ -122,18 +132,19 @@ class CaseloadRepository:
         identities = {row[0]: open_identity(row[:n_identity], self._key_ring) for row in found}
         summaries = {row[0]: _read_summary(row[n_identity:]) for row in found}
         flags = self._flags()
-        open_alerts, seen_alerts = self._alerts()
-        help_calls = self._help_calls()
-        messages = self._unread_messages()
+        waiting = self._waiting()
+        alerts, help_calls, messages = (
+            waiting[kind] for kind in (_Waiting.ALERT, _Waiting.HELP_CALL, _Waiting.MESSAGE)
+        )
         ordered = order_caseload(
             PatientNeeds(
                 patient_id=patient_id,
                 name=(identity.name or "").casefold(),
                 help_calls_at=[at for _, at in help_calls.get(patient_id, ())],
-                alerts_at=open_alerts.get(patient_id, ()),
-                seen_alerts_at=seen_alerts.get(patient_id, ()),
+                alerts_at=[at for _, at in alerts.get(patient_id, ())],
+                seen_alerts_at=[at for _, at in waiting[_Waiting.SEEN_ALERT].get(patient_id, ())],
                 flags=[each.as_needed for each in flags.get(patient_id, ())],
-                unread_messages_at=messages.get(patient_id, ()),
+                unread_messages_at=[at for _, at in messages.get(patient_id, ())],
             )
             for patient_id, identity in identities.items()
         )
@@ -142,7 +153,7 @@ class CaseloadRepository:
                 identity=identities[triaged.patient_id],
                 triaged=triaged,
                 flags=flags.get(triaged.patient_id, ()),
-                open_alert_count=len(open_alerts.get(triaged.patient_id, ())),
+                open_alert_count=len(alerts.get(triaged.patient_id, ())),
                 help_call_id=next((call_id for call_id, _ in help_calls.get(triaged.patient_id, ())), None),
                 unread_message_count=len(messages.get(triaged.patient_id, ())),
                 summary=summaries[triaged.patient_id],
@@ -173,39 +184,31 @@ class CaseloadRepository:
                 standing.setdefault(patient_id, []).append(CaseloadFlag(flag, state))
         return standing
 
-    def _alerts(self) -> tuple[_Moments, _Moments]:
-        """Return when alerts were found that stand: those that nobody has seen, and those that somebody has."""
-        statement = sa.select(col(Alert.patient_id), col(Alert.found_at), ~is_open()).where(
-            col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop())
-        )
-        unseen: dict[UUID, list[datetime]] = {}
-        seen: dict[UUID, list[datetime]] = {}
-        for patient_id, found_at, is_seen in self._db.execute(statement):
-            (seen if is_seen else unseen).setdefault(patient_id, []).append(found_at)
-        return unseen, seen
-
-    def _help_calls(self) -> Mapping[UUID, Sequence[tuple[UUID, datetime]]]:
-        """Return the calls that are not closed, by patient, the oldest first."""
-        statement = sa.select(col(HelpCall.patient_id), col(HelpCall.id), col(HelpCall.called_at)).where(
-            col(HelpCall.patient_id).in_(self._patient_ids), col(HelpCall.closed_at).is_(None)
-        )
-        calls: dict[UUID, list[tuple[UUID, datetime]]] = {}
-        for patient_id, call_id, called_at in self._db.execute(statement.order_by(col(HelpCall.called_at))):
-            calls.setdefault(patient_id, []).append((call_id, called_at))
-        return calls
-
-    def _unread_messages(self) -> _Moments:
-        """Return when messages were sent to staff that nobody has read, by patient."""
-        statement = sa.select(col(Message.patient_id), col(Message.sent_at)).where(
+    def _waiting(self) -> dict[_Waiting, dict[UUID, _IdsAndMoments]]:
+        """Return what stands besides flags, by its kind and by patient: its id and since when, the oldest first."""
+        alerts = sa.select(
+            sa.case((is_open(), _Waiting.ALERT), else_=_Waiting.SEEN_ALERT).label("kind"),
+            col(Alert.patient_id),
+            col(Alert.id),
+            col(Alert.found_at).label("at"),
+        ).where(col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop()))
+        help_calls = sa.select(
+            sa.literal(_Waiting.HELP_CALL), col(HelpCall.patient_id), col(HelpCall.id), col(HelpCall.called_at)
+        ).where(col(HelpCall.patient_id).in_(self._patient_ids), col(HelpCall.closed_at).is_(None))
+        messages = sa.select(
+            sa.literal(_Waiting.MESSAGE), col(Message.patient_id), col(Message.id), col(Message.sent_at)
+        ).where(
             col(Message.patient_id).in_(self._patient_ids),
             col(Message.account_id).is_(None),
             col(Message.read_at).is_(None),
             col(Message.retracted_at).is_(None),
         )
-        messages: dict[UUID, list[datetime]] = {}
-        for patient_id, sent_at in self._db.execute(statement):
-            messages.setdefault(patient_id, []).append(sent_at)
-        return messages
+        waiting: dict[_Waiting, dict[UUID, _IdsAndMoments]] = {kind: {} for kind in _Waiting}
+        for kind, patient_id, row_id, at in self._db.execute(
+            sa.union_all(alerts, help_calls, messages).order_by("at", "id")
+        ):
+            waiting[_Waiting(kind)].setdefault(patient_id, []).append((row_id, at))
+        return waiting
 
 
 def _read_summary(columns: Sequence[Any]) -> Summary | None:

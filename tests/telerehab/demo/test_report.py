@@ -137,7 +137,7 @@ def test_the_command_ends_with_what_the_report_says(
     async def ended(*_options: object, **_ways_to_say: object) -> DemoReport:
         return report
 
-    monkeypatch.setattr(command, "run_demo", ended)
+    monkeypatch.setattr("telerehab.demo.run.run_demo", ended)
     with pytest.raises(SystemExit) as ended_by:
         command.demo()
     assert ended_by.value.code == exit_code
