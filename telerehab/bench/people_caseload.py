@@ -125,7 +125,8 @@ def counting(engine: Engine) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("SELECT") and "worker" not in statement:  # the role's heartbeat goes on meanwhile
+        is_question = statement.startswith(("SELECT", "WITH"))
+        if is_question and "worker" not in statement:  # the role's heartbeat goes on meanwhile
             statements.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)

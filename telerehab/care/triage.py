@@ -5,11 +5,10 @@ somebody has seen already, then those who are fine. Within one need whoever wait
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from telerehab.care.flags import FlagState, Rule, Severity
@@ -44,8 +43,7 @@ NEED_OF: Final[Mapping[Severity, Need]] = MappingProxyType(
 )
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class StandingFlag:
+class StandingFlag(NamedTuple):
     """A flag as far as the order needs it."""
 
     rule: Rule
@@ -54,8 +52,7 @@ class StandingFlag:
     opened_at: datetime
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class PatientNeeds:
+class PatientNeeds(NamedTuple):
     """What stands for one patient."""
 
     patient_id: UUID
@@ -70,8 +67,7 @@ class PatientNeeds:
     unread_messages_at: Sequence[datetime] = ()
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class Triaged:
+class Triaged(NamedTuple):
     """A patient in the order, and why there."""
 
     patient_id: UUID

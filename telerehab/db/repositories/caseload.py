@@ -5,7 +5,6 @@ messages) is read as it stands now.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -84,8 +83,7 @@ class Summary(NamedTuple):
     data: Mapping[str, Any]
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class CaseloadPatient:
+class CaseloadPatient(NamedTuple):
     """One patient of the caseload."""
 
     identity: Identity
