@@ -7,8 +7,9 @@ nobody's: `PatientSeal` opens nothing any more and says None.
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,7 +21,8 @@ from telerehab.errors import KeyRingError
 CPR_PURPOSE: Final = "cpr"
 
 
-class Identity(NamedTuple):
+@dataclass(kw_only=True, frozen=True, slots=True)
+class Identity:
     """Who a patient is, as it stands wherever a patient is chosen; None = unknown, also after erasure."""
 
     patient_id: UUID
@@ -136,20 +138,7 @@ def identity_columns() -> tuple[Any, ...]:
 
 def open_identity(columns: Sequence[Any], key_ring: KeyRing) -> Identity:
     """Return name and birth date from the `identity_columns` of one row."""
-    row = _IdentityColumns(*columns)
-    if row.wrapped_key is None:
-        return Identity(patient_id=row.id, name=None, birth_date=None)
-    # As `PatientSeal` does, without an object for each of hundreds.
-    patient_id = str(row.id)
-    cipher = AESGCM(key_ring.open(row.wrapped_key, context=_key_context(patient_id)))
-    place = f"{row.organisation_id}/{patient_id}/patient"
-    name, birth_date = (
-        None if sealed is None else open_with(cipher, sealed, context=f"{place}/{column}/{patient_id}").decode()
-        for column, sealed in (("name", row.name_sealed), ("birth_date", row.birth_date_sealed))
-    )
-    return Identity(
-        patient_id=row.id, name=name, birth_date=None if birth_date is None else date.fromisoformat(birth_date)
-    )
+    return PatientSeal(cast(Patient, _IdentityColumns(*columns)), key_ring).identity()
 
 
 def new_patient_key(patient_id: UUID, key_ring: KeyRing) -> bytes:

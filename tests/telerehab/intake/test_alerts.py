@@ -418,6 +418,15 @@ def test_H14_what_a_killed_intake_finds_again_needs_not_be_stored_yet(database: 
     assert abs(found.event.onset_us - known.event.onset_us) <= SECOND_US
 
 
+def test_H14_what_came_before_the_training_session_opened_is_not_judged_in_it(database: Database) -> None:
+    house = House([], [judged()])
+    feed(house, Strap(name="heart-1"), [170] * 20)
+    came = house.effects
+    assert len(found_again(house, database, came=came)) == 1
+    house.follow([judged(opened_us=house.now_us)])
+    assert found_again(house, database, came=came) == []
+
+
 def test_H14_blocks_that_a_device_kept_over_the_restart_count_in_their_place(database: Database) -> None:
     house = House([], [judged()])
     strap = Strap(name="heart-1")

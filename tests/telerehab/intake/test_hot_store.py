@@ -138,6 +138,14 @@ def test_a_full_queue_takes_nothing_and_the_screens_learn_it(hot: Engine) -> Non
     assert not store.is_storing
 
 
+def test_a_queue_that_is_half_full_has_no_room_for_what_would_have_to_be_asked_for(hot: Engine) -> None:
+    store = HotStore(hot, queue_max_rows=4)
+    assert store.offer(StepEffects(blocks=[block(0)]))
+    assert (store.has_room, store.is_storing) == (True, True)
+    assert store.offer(StepEffects(blocks=[block(1)]))
+    assert (store.has_room, store.is_storing) == (False, True)
+
+
 def test_tokens_come_back_in_order_and_only_when_all_before_them_is_committed(sqlite_hot: Engine) -> None:
     store = HotStore(sqlite_hot, group_wait_s=0.01, retry_delay_s=0.02)
     store.start()

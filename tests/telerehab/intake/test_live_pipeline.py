@@ -295,6 +295,20 @@ def test_backfill_that_waits_is_bounded_and_what_is_dropped_is_not_acknowledged(
     assert [9, "imu", 30] in [entry for topic, entries in house.acks if topic == "ack/1/thigh-1" for entry in entries]
 
 
+def test_nobody_is_asked_for_what_is_missing_while_it_could_not_be_kept() -> None:
+    house = House(knee(), [training()])
+    house.run(1)
+    house.sensors[0].sequence += 1
+    house.run(0.3)
+    assert house.requests == []
+    asked = []
+    for is_storing, has_room in ((False, True), (True, False), (True, True)):
+        house.now_us += 1_000_000
+        effects = house.pipeline.step([], now_us=house.now_us, is_storing=is_storing, has_room=has_room)
+        asked.append([message.topic for message in effects.outgoing if message.topic.endswith("/resend")])
+    assert asked == [[], [], ["cmd/1/thigh-1/resend"]]
+
+
 def test_blocks_for_which_the_store_had_no_room_are_asked_for_and_stored_when_they_come_again() -> None:
     house = House(knee(), [training()])
     house.run(1)
