@@ -5,11 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from telerehab.api.dependencies import CurrentReader, Keys, Now, ReadingDb
 from telerehab.api.models import Answer
 from telerehab.auth.policies import THERAPIST, declares
+from telerehab.care.triage import Triaged
 from telerehab.db.flag_rows import read_since
 from telerehab.db.repositories.caseload import CaseloadFlag, CaseloadPatient, CaseloadRepository, Summary
 
@@ -83,24 +85,25 @@ class CaseloadRead(Answer):
 def get_caseload_page(caseload: Caseload) -> Response:
     """List all patients in the reader's care, the greatest need first."""
     patients = caseload.list()
-    counted = [each.summary.counted_at for each in patients if each.summary is not None]
-    page = {"patients": [_read(each) for each in patients], "counted_at": min(counted, default=None)}
-    # Checked and written in one go: an object for each day of each patient would cost more than all the queries.
-    return Response(CaseloadRead.model_validate(page).model_dump_json(), media_type="application/json")
+    counted = [each.summary.counted_at for _, each in patients if each.summary is not None]
+    page = {"patients": [_read(triaged, each) for triaged, each in patients], "counted_at": min(counted, default=None)}
+    # Written at once: an object for each day of each patient would cost more than all the queries.
+    return Response(to_json(page), media_type="application/json")
 
 
-def _read(each: CaseloadPatient) -> dict[str, Any]:
-    summary = each.summary
+def _read(triaged: Triaged, each: CaseloadPatient) -> dict[str, Any]:
+    """Return a `CaseloadPatientRead`, unchecked."""
+    summary, waits = each.summary, each.waits
     return {
         "id": each.identity.patient_id,
         "display_name": each.identity.name,
         "birth_date": each.identity.birth_date,
-        "rank_reason": each.triaged.need.name.lower(),
-        "rank_since": each.triaged.since,
+        "rank_reason": triaged.need.name.lower(),
+        "rank_since": triaged.since,
         "flags": [_read_flag(flag) for flag in each.flags],
-        "open_alerts": each.open_alert_count,
-        "open_help_call": each.help_call_id,
-        "unread_messages": each.unread_message_count,
+        "open_alerts": len(waits.alerts),
+        "open_help_call": next(iter(waits.help_call_ids), None),
+        "unread_messages": len(waits.messages),
         "adherence": None if summary is None else _read_adherence(summary),
         "last_training_at": None if summary is None else summary.last_training_at,
         "pain_last": None if summary is None else summary.pain_last,

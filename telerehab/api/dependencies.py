@@ -30,7 +30,7 @@ from telerehab.errors import MissingPolicyError, NotAllowedError, NotLoggedInErr
 OWNER = "web"
 
 
-def get_parts(connection: HTTPConnection) -> WebParts:
+async def get_parts(connection: HTTPConnection) -> WebParts:
     """Return the parts of the running app."""
     return parts_of(connection)
 
@@ -38,7 +38,7 @@ def get_parts(connection: HTTPConnection) -> WebParts:
 Parts = Annotated[WebParts, Depends(get_parts)]
 
 
-def get_now(parts: Parts) -> datetime:
+async def get_now(parts: Parts) -> datetime:
     """Return the one moment at which a request happens."""
     return utc_now(parts.clock)
 
@@ -46,7 +46,7 @@ def get_now(parts: Parts) -> datetime:
 Now = Annotated[datetime, Depends(get_now)]
 
 
-def get_token(connection: HTTPConnection) -> str | None:
+async def get_token(connection: HTTPConnection) -> str | None:
     """Return the login token of the browser."""
     return login_token(connection.cookies)
 
@@ -90,7 +90,7 @@ def enforce_policy(connection: HTTPConnection, reader: MaybeReader, token: Token
         parts.login_desk.note_use(token)
 
 
-def get_current_reader(reader: MaybeReader) -> Reader:
+async def get_current_reader(reader: MaybeReader) -> Reader:
     """Return who is logged in; the policy has seen to it that somebody is."""
     if reader is None:
         raise NotLoggedInError("log in first")
@@ -126,7 +126,7 @@ HotDb = Annotated[Session, Depends(get_hot_db, scope="function")]
 WritingDb = Annotated[Session, Depends(get_writing_db, scope="function")]
 
 
-def get_site(connection: HTTPConnection) -> Site:
+async def get_site(connection: HTTPConnection) -> Site:
     """Return under which name the browser sees us; the guards have checked that it is ours."""
     host = connection.headers.get("host", "")
     return Site(host_name=connection.url.hostname or "", origin=f"{connection.url.scheme}://{host}")
@@ -135,7 +135,7 @@ def get_site(connection: HTTPConnection) -> Site:
 CurrentSite = Annotated[Site, Depends(get_site)]
 
 
-def get_visit(connection: HTTPConnection, token: Token) -> Visit:
+async def get_visit(connection: HTTPConnection, token: Token) -> Visit:
     """Return the browser that wants to come in."""
     return Visit(
         address=connection.client.host if connection.client is not None else "",
@@ -147,12 +147,12 @@ def get_visit(connection: HTTPConnection, token: Token) -> Visit:
 CurrentVisit = Annotated[Visit, Depends(get_visit)]
 
 
-def get_login_desk(parts: Parts) -> LoginDesk:
+async def get_login_desk(parts: Parts) -> LoginDesk:
     """Return where logins are opened and ended."""
     return parts.login_desk
 
 
-def get_key_ring(parts: Parts) -> KeyRing:
+async def get_key_ring(parts: Parts) -> KeyRing:
     """Return the installation's keys."""
     return parts.key_ring
 

@@ -32,6 +32,10 @@ _FORMAT: Final = 1
 class KeyRing(Protocol):
     """What seals under the installation's own key."""
 
+    def __hash__(self) -> int:
+        """Return what tells rings apart: what was opened with one is kept for that one."""
+        ...
+
     def seal(self, value: bytes, *, context: str) -> bytes:
         """Return a value that only this ring opens again, and only for the same context."""
         ...

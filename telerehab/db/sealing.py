@@ -5,6 +5,7 @@ column and row, so that a value copied elsewhere does not open. A patient whose 
 nobody's: `PatientSeal` opens nothing any more and says None.
 """
 
+import functools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from telerehab.db.tables import Patient
 from telerehab.errors import KeyRingError
 
 CPR_PURPOSE: Final = "cpr"
+CIPHERS_KEPT: Final = 4_096
+"""Patients whose key stays unwrapped in memory: a caseload opens hundreds of names each time."""
 
 
 @dataclass(kw_only=True, frozen=True, slots=True)
@@ -49,7 +52,7 @@ class PatientSeal:
         self._place = f"{patient.organisation_id}/{self._id}"
         self._cipher = None
         if patient.wrapped_key is not None:
-            self._cipher = AESGCM(key_ring.open(patient.wrapped_key, context=_key_context(self._id)))
+            self._cipher = _patient_cipher(key_ring, patient.wrapped_key, self._id)
 
     @property
     def has_key(self) -> bool:
@@ -149,6 +152,12 @@ def new_patient_key(patient_id: UUID, key_ring: KeyRing) -> bytes:
 def cpr_hash(key_ring: KeyRing, organisation_id: UUID, cpr: str) -> str:
     """Return the hash by which an organisation finds a CPR number; other organisations' hashes differ."""
     return key_ring.keyed_hash(f"{organisation_id}/{cpr}", purpose=CPR_PURPOSE)
+
+
+@functools.lru_cache(CIPHERS_KEPT)
+def _patient_cipher(key_ring: KeyRing, wrapped_key: bytes, patient_id: str) -> AESGCM:
+    """Return what seals and opens with a patient's key. It is found by the wrapped key, which erasure destroys."""
+    return AESGCM(key_ring.open(wrapped_key, context=_key_context(patient_id)))
 
 
 def _key_context(patient_id: UUID | str) -> str:

@@ -32,7 +32,7 @@ from telerehab.intake.hot_store import HotStore
 from telerehab.intake.main_store import MainStore
 from telerehab.intake.places import Places, read_places
 from telerehab.live_pipeline import LivePipeline
-from telerehab.roles.process import set_up_logging, wish_to_end
+from telerehab.roles.process import set_up_logging, settle, wish_to_end
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS
 
@@ -62,6 +62,7 @@ def run(settings: Settings) -> int:
         return EXIT_SETTINGS
     clock = SystemClock()
     intake = Intake(settings, database, clock=clock)
+    settle()
     try:
         intake.start()
         exit_code = intake.run(wish)

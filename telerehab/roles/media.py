@@ -33,7 +33,7 @@ from telerehab.live.media_control import create_control_app
 from telerehab.live.media_protocol import HEALTH_PATH, SECRET_HEADER
 from telerehab.live.store import OWNER, LiveStore
 from telerehab.plain_http import make_plain_client
-from telerehab.roles.process import set_up_logging
+from telerehab.roles.process import set_up_logging, settle
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS, TaskSupervisor
 
@@ -55,6 +55,7 @@ def run(settings: Settings) -> int:
     except OSError as error:
         log.error("No own address leads to the media address %s: %s", settings.media_address, error.strerror)
         return EXIT_SETTINGS
+    settle()
     return run_with(settings, make_engine=lambda: AiortcEngine(addresses))
 
 

@@ -11,7 +11,7 @@ from telerehab.api.private_log import WithoutValues
 from telerehab.app import create_app
 from telerehab.db.engine import open_database
 from telerehab.db.migrate import is_database_at_head
-from telerehab.roles.process import set_up_logging
+from telerehab.roles.process import set_up_logging, settle
 from telerehab.settings import Settings
 from telerehab.supervision import EXIT_SETTINGS
 from telerehab.web.connections import BoundedHttpConnection, BoundedWebSocketConnection, allow_many_connections
@@ -44,6 +44,7 @@ def run(settings: Settings) -> int:
     with listener:
         log.info("serving on %s://%s:%d", settings.scheme, *listener.getsockname()[:2])
         server = uvicorn.Server(_config(settings))
+        settle()
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again after a clean end
             signal.signal(number, signal.SIG_IGN)
         server.run(sockets=[listener])

@@ -4,9 +4,11 @@ What takes many rows to count lies ready in `patient_summary`; what somebody wai
 messages) is read as it stands now.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -26,16 +28,18 @@ from telerehab.db.tables import Alert, Flag, FlagAction, HelpCall, Message, Pati
 PATIENTS_MAX: Final = 1_000
 
 
-_IdsAndMoments = list[tuple[UUID, datetime]]
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Since when somebody waits for something besides flags, the oldest first."""
 
-
-class _Waiting(StrEnum):
-    """What somebody waits for, besides flags."""
-
-    HELP_CALL = "help_call"
-    ALERT = "alert"
-    SEEN_ALERT = "seen_alert"
-    MESSAGE = "message"
+    help_calls: list[datetime] = field(default_factory=list)
+    """Not closed."""
+    help_call_ids: list[UUID] = field(default_factory=list)
+    alerts: list[datetime] = field(default_factory=list)
+    """Acknowledged by nobody."""
+    seen_alerts: list[datetime] = field(default_factory=list)
+    messages: list[datetime] = field(default_factory=list)
+    """Not read."""
 
 
 class FlagColumns(NamedTuple):
@@ -87,14 +91,25 @@ class CaseloadPatient(NamedTuple):
     """One patient of the caseload."""
 
     identity: Identity
-    triaged: Triaged
     flags: Sequence[CaseloadFlag]
     """Open and acknowledged ones, the gravest first."""
-    open_alert_count: int
-    help_call_id: UUID | None
-    unread_message_count: int
+    waits: Waits
     summary: Summary | None
     """None: nothing has been counted yet."""
+
+    @property
+    def needs(self) -> PatientNeeds:
+        """Return as much as the order of the patients needs."""
+        waits = self.waits
+        return PatientNeeds(
+            patient_id=self.identity.patient_id,
+            name=(self.identity.name or "").casefold(),
+            help_calls_at=waits.help_calls,
+            alerts_at=waits.alerts,
+            seen_alerts_at=waits.seen_alerts,
+            flags=[each.as_needed for each in self.flags],
+            unread_messages_at=waits.messages,
+        )
 
 
 _IN_DATA: Final = {"first_day": "since", "exercise": "exercise", "side": "side"}
@@ -103,6 +118,9 @@ _FLAG_COLUMNS: Final = tuple(
     col(Flag.data)[_IN_DATA[name]].as_string() if name in _IN_DATA else getattr(Flag, name)
     for name in FlagColumns._fields
 )
+_MARK_COLUMNS: Final = (col(FlagAction.action), col(FlagAction.at), col(FlagAction.flag_version))
+"""What somebody did with a flag; all None where nobody did anything."""
+_NOTHING: Final = Waits()
 _SUMMARY_COLUMNS: Final = tuple(getattr(PatientSummary, name) for name in Summary._fields)
 
 
@@ -118,7 +136,7 @@ class CaseloadRepository:
         visible = select(Patient.id).where(self._is_in_caseload).cte("visible")
         self._patient_ids = sa.select(visible.prefix_with("MATERIALIZED", dialect="postgresql").c.id)
 
-    def list(self) -> list[CaseloadPatient]:
+    def list(self) -> list[tuple[Triaged, CaseloadPatient]]:
         """Return the patients in the reader's care, the greatest need first, at most `PATIENTS_MAX`."""
         found = self._db.execute(
             sa.select(*identity_columns(), *_SUMMARY_COLUMNS)
@@ -127,86 +145,68 @@ class CaseloadRepository:
             .limit(PATIENTS_MAX)
         ).all()
         n_identity = len(identity_columns())
-        identities = {row[0]: open_identity(row[:n_identity], self._key_ring) for row in found}
-        summaries = {row[0]: _read_summary(row[n_identity:]) for row in found}
         flags = self._flags()
-        waiting = self._waiting()
-        alerts, help_calls, messages = (
-            waiting[kind] for kind in (_Waiting.ALERT, _Waiting.HELP_CALL, _Waiting.MESSAGE)
-        )
-        ordered = order_caseload(
-            PatientNeeds(
-                patient_id=patient_id,
-                name=(identity.name or "").casefold(),
-                help_calls_at=[at for _, at in help_calls.get(patient_id, ())],
-                alerts_at=[at for _, at in alerts.get(patient_id, ())],
-                seen_alerts_at=[at for _, at in waiting[_Waiting.SEEN_ALERT].get(patient_id, ())],
-                flags=[each.as_needed for each in flags.get(patient_id, ())],
-                unread_messages_at=[at for _, at in messages.get(patient_id, ())],
+        waits = self._waits()
+        patients = {
+            row[0]: CaseloadPatient(
+                identity=open_identity(row[:n_identity], self._key_ring),
+                flags=flags.get(row[0], ()),
+                waits=waits.get(row[0], _NOTHING),
+                summary=_read_summary(row[n_identity:]),
             )
-            for patient_id, identity in identities.items()
-        )
-        return [
-            CaseloadPatient(
-                identity=identities[triaged.patient_id],
-                triaged=triaged,
-                flags=flags.get(triaged.patient_id, ()),
-                open_alert_count=len(alerts.get(triaged.patient_id, ())),
-                help_call_id=next((call_id for call_id, _ in help_calls.get(triaged.patient_id, ())), None),
-                unread_message_count=len(messages.get(triaged.patient_id, ())),
-                summary=summaries[triaged.patient_id],
-            )
-            for triaged in ordered
-        ]
+            for row in found
+        }
+        ordered = order_caseload(patient.needs for patient in patients.values())
+        return [(triaged, patients[triaged.patient_id]) for triaged in ordered]
 
     def _flags(self) -> Mapping[UUID, Sequence[CaseloadFlag]]:
         """Return the open and acknowledged flags by patient."""
-        is_shown = col(Flag.patient_id).in_(self._patient_ids) & col(Flag.ended_at).is_(None)
         found = self._db.execute(
-            sa.select(col(Flag.patient_id), *_FLAG_COLUMNS)
-            .where(is_shown)
+            sa.select(col(Flag.patient_id), *_FLAG_COLUMNS, *_MARK_COLUMNS)
+            .outerjoin(FlagAction, col(FlagAction.flag_id) == col(Flag.id))
+            .where(col(Flag.patient_id).in_(self._patient_ids), col(Flag.ended_at).is_(None))
             .order_by(col(Flag.severity).desc(), col(Flag.opened_at), col(Flag.id))
-        )
-        marks: dict[UUID, list[Mark]] = {}
-        for flag_id, kind, at, flag_version in self._db.execute(
-            sa.select(col(FlagAction.flag_id), col(FlagAction.action), col(FlagAction.at), col(FlagAction.flag_version))
-            .join(Flag, col(Flag.id) == col(FlagAction.flag_id))
-            .where(is_shown)
-        ):
-            marks.setdefault(flag_id, []).append(Mark(kind=MarkKind(kind), at=at, flag_version=flag_version))
-        standing: dict[UUID, list[CaseloadFlag]] = {}
-        for patient_id, *columns in found:
+        ).all()
+        n_flag = 1 + len(_FLAG_COLUMNS)
+        standing: dict[UUID, list[CaseloadFlag]] = defaultdict(list)
+        for (patient_id, *columns), rows in groupby(found, key=lambda row: row[:n_flag]):
             flag = FlagColumns(*columns)
-            state = standing_state(flag.version, marks.get(flag.id, ()))
+            marks = [Mark(kind=MarkKind(kind), at=at, flag_version=n) for *_, kind, at, n in rows if kind is not None]
+            state = standing_state(flag.version, marks)
             if state is not FlagState.RESOLVED:
-                standing.setdefault(patient_id, []).append(CaseloadFlag(flag, state))
+                standing[patient_id].append(CaseloadFlag(flag, state))
         return standing
 
-    def _waiting(self) -> dict[_Waiting, dict[UUID, _IdsAndMoments]]:
-        """Return what stands besides flags, by its kind and by patient: its id and since when, the oldest first."""
-        alerts = sa.select(
-            sa.case((is_open(), _Waiting.ALERT), else_=_Waiting.SEEN_ALERT).label("kind"),
-            col(Alert.patient_id),
-            col(Alert.id),
-            col(Alert.found_at).label("at"),
-        ).where(col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop()))
-        help_calls = sa.select(
-            sa.literal(_Waiting.HELP_CALL), col(HelpCall.patient_id), col(HelpCall.id), col(HelpCall.called_at)
+    def _waits(self) -> Mapping[UUID, Waits]:
+        """Return what stands besides flags by patient; nothing of those for whom nothing does."""
+        help_calls: sa.Select[*tuple[Any, ...]] = sa.select(
+            sa.literal("help_calls"),
+            col(HelpCall.patient_id),
+            col(HelpCall.called_at).label("at"),
+            col(HelpCall.id).label("help_call_id"),
         ).where(col(HelpCall.patient_id).in_(self._patient_ids), col(HelpCall.closed_at).is_(None))
-        messages = sa.select(
-            sa.literal(_Waiting.MESSAGE), col(Message.patient_id), col(Message.id), col(Message.sent_at)
-        ).where(
+        alerts = sa.select(
+            sa.case((is_open(), "alerts"), else_="seen_alerts"),
+            col(Alert.patient_id),
+            col(Alert.found_at),
+            sa.null(),
+        ).where(col(Alert.patient_id).in_(self._patient_ids), sa.or_(is_open(), is_standing_stop()))
+        messages = sa.select(sa.literal("messages"), col(Message.patient_id), col(Message.sent_at), sa.null()).where(
             col(Message.patient_id).in_(self._patient_ids),
             col(Message.account_id).is_(None),
             col(Message.read_at).is_(None),
             col(Message.retracted_at).is_(None),
         )
-        waiting: dict[_Waiting, dict[UUID, _IdsAndMoments]] = {kind: {} for kind in _Waiting}
-        for kind, patient_id, row_id, at in self._db.execute(
-            sa.union_all(alerts, help_calls, messages).order_by("at", "id")
+        found: dict[UUID, Waits] = defaultdict(Waits)
+        # The first of a union says what its columns are.
+        for kind, patient_id, at, help_call_id in self._db.execute(
+            sa.union_all(help_calls, alerts, messages).order_by("at", "help_call_id")
         ):
-            waiting[_Waiting(kind)].setdefault(patient_id, []).append((row_id, at))
-        return waiting
+            waits = found[patient_id]
+            getattr(waits, kind).append(at)
+            if help_call_id is not None:
+                waits.help_call_ids.append(help_call_id)
+        return found
 
 
 def _read_summary(columns: Sequence[Any]) -> Summary | None:

@@ -1,6 +1,7 @@
 """What all tables are made of: one metadata with names for every constraint, and who owns a table."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -33,11 +34,14 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without zone is no moment")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back that SQLite does not keep."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """Give SQLite's text the zone that it does not keep; PostgreSQL's connections are in UTC already."""
+        return _read_sqlite_moment if dialect.name == "sqlite" else None
+
+
+def _read_sqlite_moment(text: str | None) -> datetime | None:
+    """Return the moment, in one step: it is done for every row."""
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
 
 
 class Table(SQLModel):

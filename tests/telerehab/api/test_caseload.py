@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlmodel import SQLModel, select, update
 from starlette.testclient import TestClient
 
+from telerehab.api.caseload import CaseloadRead
 from telerehab.auth.key_ring import open_key_ring
 from telerehab.bench.people_rows import make_people
 from telerehab.clock import utc_now
@@ -62,7 +63,9 @@ def _alert(world: World, patient_id: UUID) -> Alert:
 def _page(browser: TestClient) -> list[dict[str, Any]]:
     answer = browser.get("/api/caseload")
     assert answer.status_code == 200, answer.text
-    patients: list[dict[str, Any]] = answer.json()["patients"]
+    page = answer.json()
+    assert CaseloadRead.model_validate_json(answer.content).model_dump(mode="json") == page, "not as described"
+    patients: list[dict[str, Any]] = page["patients"]
     return patients
 
 
