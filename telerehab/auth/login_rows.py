@@ -5,14 +5,15 @@ used it (idle limit). Both limits wait while somebody trains: `keep_alive` is ca
 Every function works in the caller's transaction.
 """
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func
 from sqlalchemy.sql import expression
 from sqlmodel import Session, col, select, update
 
@@ -82,18 +83,15 @@ def resolve_login(db: Session, token: str, now: datetime) -> Reader | None:
     """Return who holds a login token; None when it is unknown, has ended, or its holder is gone."""
     if not is_token(token):
         return None
-    token_hash = hash_token(token)
-    holds = (col(Login.token_hash) == token_hash) | (
-        (col(Login.previous_token_hash) == token_hash) & _accepts_previous(now)
-    )
-    row = db.exec(_login_statement().where(holds)).first()
-    return None if row is None else _reader_of(*row, now=now)
+    values = {"token_hash": hash_token(token), "rotated_after": now - PREVIOUS_TOKEN_LIFETIME}
+    row = db.execute(_by_token(), values).first()
+    return None if row is None else _reader_of(_Held(*row), now=now)
 
 
 def find_ended(db: Session, login_ids: Collection[UUID], now: datetime) -> list[UUID]:
     """Return those logins that nobody holds any more, whatever token they have by now."""
-    rows = db.exec(_login_statement().where(col(Login.id).in_(login_ids))).all()
-    readers = [_reader_of(*row, now=now) for row in rows]
+    rows = db.execute(_held_logins().where(col(Login.id).in_(login_ids)))
+    readers = [_reader_of(_Held(*row), now=now) for row in rows]
     alive = {reader.login_id for reader in readers if reader is not None}
     return [login_id for login_id in login_ids if login_id not in alive]
 
@@ -156,7 +154,9 @@ def rotate_if_due(db: Session, token: str, now: datetime) -> NewLogin | None:
     if login is None:
         login = db.exec(
             select(Login).where(
-                col(Login.previous_token_hash) == token_hash, _is_tablets_and_runs(now), _accepts_previous(now)
+                col(Login.previous_token_hash) == token_hash,
+                _is_tablets_and_runs(now),
+                _accepts_previous(now - PREVIOUS_TOKEN_LIFETIME),
             )
         ).first()
         if login is None or login.rotated_at is None or now - login.rotated_at < PREVIOUS_TOKEN_LIFETIME:
@@ -176,7 +176,7 @@ def end_login(db: Session, token: str | None, *, now: datetime) -> UUID | None:
         return None
     token_hash = hash_token(token)
     holds = (col(Login.token_hash) == token_hash) | (
-        (col(Login.previous_token_hash) == token_hash) & _accepts_previous(now)
+        (col(Login.previous_token_hash) == token_hash) & _accepts_previous(now - PREVIOUS_TOKEN_LIFETIME)
     )
     login = db.exec(select(Login).where(holds, col(Login.revoked_at).is_(None))).first()
     if login is None:
@@ -209,10 +209,51 @@ def keep_alive(db: Session, login_ids: Collection[UUID], now: datetime) -> None:
         login.expires_at = max(login.expires_at, min(now + TRAINING_STEP, most))
 
 
-def _login_statement() -> Any:
-    """Return logins with whom they belong to."""
+class _Held(NamedTuple):
+    """A login and as much of its holder as tells who reads."""
+
+    login_id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    rotated_at: datetime | None
+    expires_at: datetime
+    revoked_at: datetime | None
+    assurance: str
+    tablet_id: UUID | None
+    helper_id: UUID | None
+    account_id: UUID | None
+    patient_id: UUID | None
+    role: str | None
+    is_gone: bool
+    """The holder is disabled or revoked."""
+    organisation_id: UUID | None
+    """None: there is no holder any more."""
+    language: str | None
+
+
+@functools.cache
+def _held_logins() -> Any:
+    """Return the question for logins with whom they belong to: only columns, for every request asks it."""
+    gone_at = func.coalesce(col(Account.disabled_at), col(Tablet.revoked_at), col(Helper.disabled_at))
     return (
-        expression.select(Login, Account, Tablet, Patient, Helper)
+        expression.select(
+            col(Login.id),
+            col(Login.created_at),
+            col(Login.last_seen_at),
+            col(Login.rotated_at),
+            col(Login.expires_at),
+            col(Login.revoked_at),
+            col(Login.assurance),
+            col(Tablet.id),
+            col(Helper.id),
+            col(Account.id),
+            col(Patient.id),
+            col(Account.role),
+            gone_at.is_not(None),
+            func.coalesce(col(Account.organisation_id), col(Patient.organisation_id), col(Helper.organisation_id)),
+            func.coalesce(col(Account.language), col(Patient.language), col(Helper.language)),
+        )
+        .select_from(Login)
         .join(Account, col(Account.id) == col(Login.account_id), isouter=True)
         .join(Tablet, col(Tablet.id) == col(Login.tablet_id), isouter=True)
         .join(Patient, col(Patient.id) == col(Tablet.patient_id), isouter=True)
@@ -220,61 +261,46 @@ def _login_statement() -> Any:
     )
 
 
-def _accepts_previous(now: datetime) -> ColumnElement[bool]:
+@functools.cache
+def _by_token() -> Any:
+    """Return the question for the login of `token_hash`; made once, which takes longer than to ask it."""
+    token_hash: BindParameter[str] = bindparam("token_hash")
+    is_previous = (col(Login.previous_token_hash) == token_hash) & _accepts_previous(bindparam("rotated_after"))
+    return _held_logins().where((col(Login.token_hash) == token_hash) | is_previous)
+
+
+def _accepts_previous(rotated_after: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Return whether the token before the last rotation is still good: for a minute, and until the new one was used."""
-    return (col(Login.rotated_at) > now - PREVIOUS_TOKEN_LIFETIME) | (col(Login.last_seen_at) <= col(Login.rotated_at))
+    return (col(Login.rotated_at) > rotated_after) | (col(Login.last_seen_at) <= col(Login.rotated_at))
 
 
 def _is_tablets_and_runs(now: datetime) -> ColumnElement[bool]:
     return col(Login.tablet_id).is_not(None) & col(Login.revoked_at).is_(None) & (col(Login.expires_at) > now)
 
 
-def _reader_of(
-    login: Login,
-    account: Account | None,
-    tablet: Tablet | None,
-    patient: Patient | None,
-    helper: Helper | None,
-    *,
-    now: datetime,
-) -> Reader | None:
-    """Return whom a login's rows stand for, None where it has ended."""
-    idle_limit = LIMITS[holder_of(tablet_id=login.tablet_id, helper_id=login.helper_id)].idle
-    if login.revoked_at is not None or login.expires_at <= now or now - login.last_seen_at >= idle_limit:
+def _reader_of(held: _Held, *, now: datetime) -> Reader | None:
+    """Return whom a login stands for, None where it has ended."""
+    holder = holder_of(tablet_id=held.tablet_id, helper_id=held.helper_id)
+    if held.revoked_at is not None or held.expires_at <= now or now - held.last_seen_at >= LIMITS[holder].idle:
         return None
-    seen_at = login.last_seen_at
-    if login.rotated_at is not None and seen_at <= login.rotated_at:
-        seen_at = login.created_at  # the new token has not been used: its first use is written down at once
-    if account is not None and account.disabled_at is None:
-        return Reader(
-            login_id=login.id,
-            role=cast(ReaderRole, account.role),  # a constraint of the table holds it to the roles of staff
-            organisation_id=account.organisation_id,
-            account_id=account.id,
-            language=account.language,
-            is_full=login.assurance == "full",
-            seen_at=seen_at,
-        )
-    if tablet is not None and patient is not None and tablet.revoked_at is None:
-        return Reader(
-            login_id=login.id,
-            role="tablet",
-            organisation_id=patient.organisation_id,
-            tablet_id=tablet.id,
-            patient_id=patient.id,
-            language=patient.language,
-            seen_at=seen_at,
-        )
-    if helper is not None and helper.disabled_at is None:
-        return Reader(
-            login_id=login.id,
-            role="helper",
-            organisation_id=helper.organisation_id,
-            helper_id=helper.id,
-            language=helper.language,
-            seen_at=seen_at,
-        )
-    return None
+    if held.organisation_id is None or held.is_gone:
+        return None
+    seen_at = held.last_seen_at
+    if held.rotated_at is not None and seen_at <= held.rotated_at:
+        seen_at = held.created_at  # the new token has not been used: its first use is written down at once
+    return Reader(
+        login_id=held.login_id,
+        # A constraint of the table holds an account's role to the roles of staff.
+        role=cast(ReaderRole, held.role if holder == "staff" else holder),
+        organisation_id=held.organisation_id,
+        account_id=held.account_id,
+        tablet_id=held.tablet_id,
+        helper_id=held.helper_id,
+        patient_id=held.patient_id,
+        language=held.language or "da",
+        is_full=holder != "staff" or held.assurance == "full",
+        seen_at=seen_at,
+    )
 
 
 def _new_login(login: Login, token: str, lifetime: timedelta) -> NewLogin:

@@ -5,6 +5,7 @@ and writes later fails at once when somebody else has written in between; nothin
 statement that writes a table of another role raises, wherever it comes from: a flush, an ORM statement or a core one.
 """
 
+import functools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +30,8 @@ BUSY_TIMEOUT_MS: Final = 5_000
 CHECKPOINT_PAGES: Final = 4_000
 """Of SQLite's log, before it is copied into the file: intake writes each stream's newest page again and again."""
 
+_create_engine: Final = functools.partial(create_engine, hide_parameters=True, json_deserializer=from_json)
+"""`from_json` takes a third of the time of the standard library's."""
 _OWNER: Final = "telerehab_owner"
 _BEGIN: Final = "telerehab_begin"
 NOBODY: Final = "nobody"
@@ -107,13 +111,11 @@ def make_engine(url: str) -> Engine:
         backend = parsed.get_backend_name()
         if backend == "sqlite":
             _make_folder(parsed.database)
-            engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
+            engine = _create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         elif backend == "postgresql":
-            engine = create_engine(
-                parsed, hide_parameters=True, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
-            )
+            engine = _create_engine(parsed, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
         else:
             raise SettingsError(f"A database of kind {backend} is not supported: take SQLite or PostgreSQL")
     except SQLAlchemyError as error:

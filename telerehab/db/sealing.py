@@ -8,7 +8,6 @@ nobody's: `PatientSeal` opens nothing any more and says None.
 import functools
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
@@ -24,8 +23,7 @@ CIPHERS_KEPT: Final = 4_096
 """Patients whose key stays unwrapped in memory: a caseload opens hundreds of names each time."""
 
 
-@dataclass(kw_only=True, frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who a patient is, as it stands wherever a patient is chosen; None = unknown, also after erasure."""
 
     patient_id: UUID
