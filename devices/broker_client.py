@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Event, RLock, Thread
 from typing import Any, Final, Literal
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessageInfo
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.effects import Outgoing
-from devices.fast_reader import Arrived, FastClient, why_unusable
+from devices.fast_reader import FastClient, why_unusable
+from devices.gathering_reader import Arrived, GatheringClient
 from devices.ports import Raw, Token
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ PAUSE_MAX_S: Final = 3.0
 MAX_QUEUED_MESSAGES: Final = 10_000
 KEEPALIVE_S: Final = 10
 GATHER_S: Final = 0.002
-"""The fast reader reads at most this often; a message after a pause is read at once [s]."""
+"""The socket is read at most this often; a message after a pause is read at once [s]."""
 _VOID: Final = -1
 ECHO_PREFIX: Final = "app/1/echo/"
 RECONNECT_MIN_S: Final = 1
@@ -312,23 +313,14 @@ class BrokerClient:
         is_version_5 = self._protocol_version == 5
         clean_session = None if is_version_5 else self._session_expiry_s is None
         protocol = MQTTProtocolVersion.MQTTv5 if is_version_5 else MQTTProtocolVersion.MQTTv311
-        client: Client
-        if self._is_fast:
-            client = FastClient(
-                client_id=client_id,
-                protocol=protocol,
-                clean_session=clean_session,
-                on_arrived=self._when_arrived,
-                gather_s=GATHER_S,
-            )
-        else:
-            client = Client(
-                CallbackAPIVersion.VERSION2,
-                client_id=client_id,
-                protocol=protocol,
-                clean_session=clean_session,
-                manual_ack=True,
-            )
+        make = FastClient if self._is_fast else GatheringClient
+        client = make(
+            client_id=client_id,
+            protocol=protocol,
+            clean_session=clean_session,
+            on_arrived=self._when_arrived,
+            gather_s=GATHER_S,
+        )
         client.username_pw_set(self._username, self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
@@ -339,7 +331,6 @@ class BrokerClient:
         client.on_connect = self._when_connected
         client.on_disconnect = self._when_disconnected
         client.on_subscribe = self._when_subscribed
-        client.on_message = self._when_message
         return client_id, client
 
     def _connect(self) -> None:
@@ -374,11 +365,6 @@ class BrokerClient:
         self._connect()
 
     # --- in the network thread: only what cannot wait ---------------------------------------------------------------
-
-    def _when_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Take one message from paho's own reader."""
-        packet_id = message.mid if message.qos else 0
-        self._when_arrived(client, [Arrived(message.topic, bytes(message.payload), packet_id)])
 
     def _when_arrived(self, client: Client, messages: Sequence[Arrived]) -> None:
         """Put what one read has brought into the inbox."""

@@ -6,18 +6,17 @@ lists. All other packets go to paho's own code. It overrides private methods, so
 own reader, on the installed version, before it is used; where they differ, use the stock client.
 """
 
-import logging
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-log = logging.getLogger(__name__)
+from devices.gathering_reader import Arrived, GatheringClient
 
 READ_BYTES: Final = 256 * 1024
 MAX_PACKET_BYTES: Final = 1024 * 1024
@@ -30,27 +29,10 @@ _MALFORMED: Final = -2
 _MAX_LENGTH_BYTES: Final = 4
 
 
-class Arrived(NamedTuple):
-    """One message; `packet_id` is what an acknowledgement names, 0 for quality of service 0."""
+class FastClient(GatheringClient):
+    """paho's client; messages of quality of service 0 and 1 are read without paho's own reader.
 
-    topic: str
-    payload: bytes
-    packet_id: int
-
-
-class FastClient(Client):
-    """paho's client; messages of quality of service 0 and 1 come to `on_arrived`, not to `on_message`.
-
-    Acknowledging is the owner's, with `acknowledge`. Quality of service 2 goes paho's way, to `on_message`.
-
-    Parameters
-    ----------
-    client_id, protocol, clean_session
-        As paho's.
-    on_arrived
-        Called in the network thread with this client and what one read brought, in the order of arrival.
-    gather_s
-        Under load, the shortest time between two reads: what arrives meanwhile is taken with one system call. [s]
+    Quality of service 2 goes paho's way, to `on_message`.
     """
 
     def __init__(
@@ -59,19 +41,16 @@ class FastClient(Client):
         client_id: str,
         protocol: MQTTProtocolVersion,
         clean_session: bool | None,
-        on_arrived: "Callable[[FastClient, list[Arrived]], None]",
+        on_arrived: Callable[[GatheringClient, list[Arrived]], None],
         gather_s: float = 0.0,
     ) -> None:
         super().__init__(
-            CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=protocol,
             clean_session=clean_session,
-            manual_ack=True,
+            on_arrived=on_arrived,
+            gather_s=gather_s,
         )
-        self._on_arrived = on_arrived
-        self._gather_s = gather_s
-        self._read_at_s = 0.0
         self._rest = b""
         self._topic_of: dict[bytes, str] = {}
 
@@ -101,10 +80,7 @@ class FastClient(Client):
         """Read once, and take all whole packets."""
         if self._sock is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        if self._gather_s:
-            wait_s = self._read_at_s + self._gather_s - time.monotonic()
-            if wait_s > 0:
-                time.sleep(wait_s)
+        self._wait_to_gather()
         try:
             data = self._sock_recv(READ_BYTES)
         except BlockingIOError:
@@ -156,8 +132,8 @@ class FastClient(Client):
                     arrived.append(make((topic, data[place:stop], packet_id)))
             else:
                 self._hand_over(arrived)
-                arrived = []
                 rc = self._take_packet(head, data[start:stop])
+                arrived, self._gathered = self._gathered, []
                 if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return self._give_up(arrived, rc)
                 if self._sock is not connection:
@@ -166,17 +142,6 @@ class FastClient(Client):
         self._rest = data[at:]
         self._hand_over(arrived)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-    def _hand_over(self, arrived: list[Arrived]) -> None:
-        """Call the owner; as around all of paho's callbacks, an error there does not end the network thread."""
-        if not arrived:
-            return
-        try:
-            self._on_arrived(self, arrived)
-        except Exception:
-            if not self.suppress_exceptions:
-                raise
-            log.exception("the owner of the connection failed")
 
     def _give_up(self, arrived: list[Arrived], rc: MQTTErrorCode = MQTTErrorCode.MQTT_ERR_PROTOCOL) -> MQTTErrorCode:
         """End a connection that cannot be followed; what came before counts."""

@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from devices.fast_reader import Arrived, FastClient
+from devices.fast_reader import FastClient
+from devices.gathering_reader import Arrived, GatheringClient
 
 N_MESSAGES: Final = 10_000
 MESSAGES_A_READ: Final = 20
@@ -45,7 +46,7 @@ def measure_readers(n_messages: int = N_MESSAGES) -> ReaderCosts:
     def count_one(_client: Client, _userdata: Any, _message: MQTTMessage) -> None:
         taken["stock"] += 1
 
-    def count_all(_client: FastClient, messages: list[Arrived]) -> None:
+    def count_all(_client: GatheringClient, messages: list[Arrived]) -> None:
         taken["fast"] += len(messages)
 
     stock = Client(CallbackAPIVersion.VERSION2, client_id="stock", protocol=MQTTProtocolVersion.MQTTv311)

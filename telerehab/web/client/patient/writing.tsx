@@ -6,7 +6,7 @@ import type { PatientFace } from "./face";
 /** Real-time text: the therapist sees each letter as it is written. */
 export function WritingScreen({ face }: { face: PatientFace }) {
   const room = face.room.value;
-  const [draft, setDraft] = useState("");
+  const [draft, setDraft] = useState(room?.draft ?? "");
   if (!room) return null;
   const name = face.name();
   const own = room.state.value?.you;

@@ -94,6 +94,11 @@ export class Room {
   pause = (on: boolean) => this.socket.request("pause", { on });
   end = () => this.socket.request("end");
 
+  /** The line that is being typed; it outlives the field, which is gone while the link is lost. */
+  get draft(): string {
+    return this.typed;
+  }
+
   /** Take the whole text of the writing field; the difference is sent while it is typed. */
   type(text: string): void {
     this.typed = text;
