@@ -94,6 +94,17 @@ class _Masks:
     frozen_columns: npt.NDArray[np.intp]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorCalibration:
+    """How one sensor is understood; vectors in its own frame."""
+
+    gyro_bias_rad_s: tuple[float, ...]
+    up: tuple[float, ...]
+    """Upwards in the start pose, of length 1."""
+    axis: tuple[float, ...]
+    """About which the segment turns, the angle growing the way the exercise asks; of length 1."""
+
+
 class Engine:
     """Live analysis of up to `capacity` patients.
 
@@ -284,6 +295,23 @@ class Engine:
         self.repetition_count[slot] = 0
         self.sample_clock[slot] = 0
         self.trust[slot] = self.completeness[slot] = self.last_rom_deg[slot] = np.nan
+
+    def calibration(self, slot: int) -> tuple[SensorCalibration | None, SensorCalibration | None]:
+        """Return how the proximal and the distal sensor are understood now; None: not used, or not known yet."""
+        if not self._slots["is_started"][slot]:
+            return None, None
+        c, bias = self._columns, self._orientation.state["bias_rad_s"] + self._columns["static_bias_rad_s"]
+        of_sensor = [
+            SensorCalibration(
+                gyro_bias_rad_s=tuple(bias[:, column].tolist()),
+                up=tuple(c["up_static"][:, column].tolist()),
+                axis=tuple(c["axis"][:, column].tolist()),
+            )
+            if is_required
+            else None
+            for column, is_required in zip((slot, self.capacity + slot), self._is_required[:, slot], strict=True)
+        ]
+        return of_sensor[0], of_sensor[1]
 
     def advance(
         self, raw: npt.NDArray[np.int16], valid: npt.NDArray[np.bool_], ready: npt.NDArray[np.bool_]

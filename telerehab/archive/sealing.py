@@ -59,7 +59,7 @@ from telerehab.attribution import StoredFit
 from telerehab.clock import from_us, to_us
 from telerehab.db.engine import reading, writing
 from telerehab.db.sealing import PatientSeal
-from telerehab.db.tables import DeviceReport, Patient, Segment, SegmentRun, TrainingSession
+from telerehab.db.tables import DeviceReport, Patient, Repetition, Segment, SegmentRun, TrainingSession
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,9 @@ def _seal_part(
     )
     key = _take_key(archive, segment)
     if key is not None:
-        write_file(archive, segment, stream, key=key, about=_about(segment, wish, described))
+        with reading(archive.database.main) as db:
+            about = _about(db, segment, wish, described)
+        write_file(archive, segment, stream, key=key, about=about)
     with writing(archive.database.main, owner=OWNER) as db:
         covered = read_covered(db, device=wish.key.device, boot=wish.key.boot, stream=wish.key.stream)
         is_taken = any(covered.overlap(run.start, run.stop) for run in stream.runs())
@@ -333,7 +335,7 @@ def _is_still_theirs(db: Session, segment: Segment) -> bool:
     return db.get_one(TrainingSession, segment.training_session_id).patient_id == segment.patient_id
 
 
-def _about(segment: Segment, wish: Wish, described: dict[str, Any]) -> dict[str, Any]:
+def _about(db: Session, segment: Segment, wish: Wish, described: dict[str, Any]) -> dict[str, Any]:
     """Return what a segment says of itself, inside its encrypted content."""
     meta: StreamMeta | None = (read_meta(described) or {}).get(wish.key.stream)
     return {
@@ -346,8 +348,20 @@ def _about(segment: Segment, wish: Wish, described: dict[str, Any]) -> dict[str,
         "rate_hz": None if meta is None else meta.rate_hz,
         "channels": None if meta is None else say_channels(meta.channels),
         "clock_fits": say_fits(wish.key.boot, wish.fits),
-        "calibration": None,
+        "calibration": None if segment.training_session_id is None else read_calibration(db, segment),
     }
+
+
+def read_calibration(db: Session, segment: Segment) -> dict[str, Any] | None:
+    """Return how live analysis understood the sensor at the last repetition; None where it counted none with it."""
+    statement = (
+        select(Repetition.data)
+        .where(col(Repetition.training_session_id) == segment.training_session_id)
+        .order_by(col(Repetition.index).desc())
+        .limit(1)
+    )
+    said = db.exec(statement).first()
+    return None if said is None else said.get("calibrations", {}).get(segment.device)
 
 
 def _wish(

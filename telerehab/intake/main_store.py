@@ -10,6 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -300,6 +301,7 @@ def _row(repetition: EndedRepetition, training_set_id: UUID | None) -> dict[str,
             "kind": int(row["kind"]),
             "trust_completeness": _finite(row["trust_completeness"]),
             "trust_calibration": _finite(row["trust_calibration"]),
+            "calibrations": {device: asdict(each) for device, each in repetition.calibrations.items()},
         },
     }
 

@@ -12,14 +12,14 @@ and make all values older; while nobody moves they are skipped.
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.live import Engine
+from analytics.live import Engine, SensorCalibration
 from analytics.results import Phase, Reason
 from devices.reports import StreamMeta
 from devices.wire import Schema
@@ -64,6 +64,8 @@ class EndedRepetition:
     devices: frozenset[str]
     """The sensors that showed it."""
     row: np.void
+    calibrations: Mapping[str, SensorCalibration] = field(default_factory=dict)
+    """How each of the sensors was understood."""
 
 
 class LiveSlots:
@@ -303,6 +305,7 @@ class LiveSlots:
             self.grid.server_us_at(slot, int(row[name]) + to_index) for name in ("start", "peak", "stop")
         )
         training_session = next(each for each, its_slot in self._slot_of.items() if its_slot == slot)
+        training = self._trainings[training_session]
         set_count = self._set_counts[training_session]
         set_count.note(start_us)
         self._set_count[slot] = set_count.value
@@ -312,8 +315,13 @@ class LiveSlots:
             start_us=start_us,
             peak_us=peak_us,
             stop_us=stop_us,
-            devices=self._trainings[training_session].used_sensors,
+            devices=training.used_sensors,
             row=row.copy(),
+            calibrations={
+                device: calibration
+                for device, calibration in zip(training.sensors, self.engine.calibration(slot), strict=True)
+                if device is not None and calibration is not None
+            },
         )
 
     # --- what screens see ----------------------------------------------------------------------------------------

@@ -132,6 +132,32 @@ def test_rows_say_whose_they_are_and_which_algorithm_made_them() -> None:
     assert np.isclose(of_second["peak_angle_deg"], 10, atol=3).all()
 
 
+def test_how_sensors_are_understood_is_told_in_their_own_frames() -> None:
+    """Sensors lie along their segments (x down the limb, y forwards, z to the right); the knee opens about z."""
+    recording = seated_knee_extension([Repetition(range_deg=80)] * 6, bias_deg_s=3, misplaced_deg=0, sideways_share=0)
+    engine = joined(2)
+    assert engine.calibration(0) == (None, None), "nobody has been still yet"
+    run(engine, ticks_of(recording, recording))
+    for slot in range(2):
+        thigh, shank = engine.calibration(slot)
+        assert thigh is not None
+        assert shank is not None
+        for sensor, up in ((thigh, (0, 1, 0)), (shank, (-1, 0, 0))):
+            np.testing.assert_allclose(sensor.up, up, atol=0.01)
+            np.testing.assert_allclose(np.linalg.norm(sensor.gyro_bias_rad_s), np.radians(3), rtol=0.05)
+            assert abs(sensor.axis[2]) > 0.999
+    engine.leave(0)
+    assert engine.calibration(0) == (None, None)
+    assert engine.calibration(1)[0] == thigh
+
+
+def test_a_sensor_that_is_not_used_has_no_calibration() -> None:
+    engine = joined(1, sensors="distal", exercise="shoulder_abduction")
+    recording = seated_knee_extension([Repetition(range_deg=80)] * 2)
+    run(engine, ticks_of(recording))
+    assert engine.calibration(0)[0] is None
+
+
 def test_half_repetitions_and_fidgets_count_nothing() -> None:
     made = [Repetition(range_deg=r) for r in (80, 35, 5, 80, 38, 80, 3)]
     recording = seated_knee_extension(made, seed=3)

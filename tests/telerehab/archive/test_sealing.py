@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from sqlmodel import col, select
 
+from analytics.live import SensorCalibration
 from devices.effects import SequenceRun
 from telerehab.archive import sealing
 from telerehab.archive.errors import (
@@ -30,6 +32,7 @@ from telerehab.db.ledger_rows import read_tallies
 from telerehab.db.tables import Assignment, Patient, Retraction, Segment, TrainingSession
 from telerehab.intake.hot_reads import read_clocks, read_sequence_runs
 from telerehab.intake.hot_store import forget_run
+from telerehab.intake.main_store import write_repetitions
 from telerehab.jobs.sealing import seal_segments
 from telerehab.live_pipeline import LivePipeline
 from telerehab.roles.ingest import Intake
@@ -46,6 +49,7 @@ from tests.telerehab.archive.clinic import (
 )
 from tests.telerehab.archive.frames_by_hand import BOOT, T0_US, frames_of, noise
 from tests.telerehab.intake.test_hot_store import wait_until
+from tests.telerehab.intake.test_main_store import ended
 
 
 @pytest.fixture
@@ -95,6 +99,37 @@ def test_a_training_session_is_sealed_after_its_grace_and_reads_the_same_from_bo
         assert row.cleared_at is not None
     assert world.seal() == []
     assert list_streams(world.archive, training) == [StreamName(DEVICE, STREAM)]
+
+
+def test_a_segment_says_how_live_analysis_understood_its_sensor_at_the_last_repetition(world: World) -> None:
+    training = world.train()
+    first, last = (SensorCalibration(gyro_bias_rad_s=(k, 0, 0), up=(-1, 0, 0), axis=(0, 0, 1)) for k in (0.1, 0.2))
+    for index, calibration in enumerate((first, last)):
+        at_us = OPENED_US + index * 1_000_000
+        repetition = replace(
+            ended(training, index),
+            start_us=at_us,
+            peak_us=at_us,
+            stop_us=at_us,
+            devices=frozenset({DEVICE}),
+            calibrations={DEVICE: calibration},
+        )
+        write_repetitions(world.database.main, [repetition])
+    world.lend("strap-1")
+    _, frames = minute_of()
+    world.store(frames)
+    world.store(frames, device="strap-1")
+    world.describe("strap-1")
+    segments = world.seal()
+    assert len(segments) == 2
+    told = {}
+    with reading(world.database.main) as db:
+        for segment in (db.get_one(Segment, each) for each in segments):
+            key = key_of(db, segment, world.archive.key_ring)
+            assert key is not None
+            told[segment.device] = open_segment(world.archive.store, segment, key=key).about["calibration"]
+    as_lists = {name: list(values) for name, values in asdict(last).items()}
+    assert told == {DEVICE: as_lists, "strap-1": None}, "None: it showed no repetition"
 
 
 def test_after_a_restart_sealed_blocks_are_neither_asked_for_nor_taken_as_new(world: World) -> None:
