@@ -30,6 +30,7 @@ class CommandName(StrEnum):
     RATE = "rate"
     START = "start"
     STOP = "stop"
+    TRAINING = "training"
     RESEND = "resend"
     SHARD = "shard"
     WIPE = "wipe"

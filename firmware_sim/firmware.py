@@ -1,15 +1,18 @@
 """What the device does with its blocks: number, keep, send, send again, free. Pure: time and messages come in.
 
-A block is kept until the server's watermark (the next sequence it expects) has passed it; nothing else frees it. What
-stays unanswered is sent again, oldest first, a bounded number per round; rounds follow each other quickly while the
-server answers and slowly while it does not.
+A block is kept until the server's watermark (the next sequence it expects) has passed it. Nothing else frees it but a
+full ring, which gives up the oldest block made outside training sessions, and where there is none the oldest of all.
+What stays unanswered is sent again, oldest first, a bounded number per round; rounds follow each other quickly while
+the server answers and slowly while it does not.
 """
 
 import json
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final
 
 from devices.wire import FLAG_BACKFILL, FLAG_CLIPPED, FLAG_CLOCK_PROBED, FLAG_LAST_OF_STREAM, HEADER_SIZE, Schema
@@ -35,11 +38,13 @@ RESEND_CREDIT_SILENT: Final = 2
 RESEND_ROUND_ANSWERED_NS: Final = 250_000_000
 RESEND_ROUND_SILENT_NS: Final = RESEND_AFTER_NS
 BACKFILL_AGE_NS: Final = 2 * _S_NS
-KEPT_MAX_NS: Final = 1500 * _S_NS
+RING_BYTES: Final = 3_000_000
+"""Half an hour of an IMU at 100 Hz."""
 STATE_EVERY_NS: Final = 15 * _S_NS
 STATE_AFTER_DROP_NS: Final = _S_NS
 PROBES_FOR_CLOCK_FLAG: Final = 5
 BLOCK_SAMPLES_MAX: Final = 500
+_OUTSIDE_MIN: Final = 1_000
 BATTERY_AT_START: Final = 0.96
 BATTERY_PER_HOUR: Final = 0.07
 
@@ -89,6 +94,8 @@ class DeviceConfig:
     boot: int
     meta: Mapping[str, Any]
     block_samples: int = 10
+    ring_bytes: int = RING_BYTES
+    """For the frames of all streams that no watermark covers yet."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -98,7 +105,12 @@ class _Kept:
     block: SampledBlock
     flags: int  # without that for backfill: whatever is sent under one key must stay the same
     sampled_ns: int
+    is_training: bool
     sent_ns: int | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        return HEADER_SIZE + len(self.block.body)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -130,6 +142,9 @@ class Firmware:
             for stream in streams
         }
         self._shard = config.shard
+        self._is_training = False
+        self._bytes_kept = 0
+        self._outside: deque[_Kept] = deque()  # made outside training sessions, oldest first; may be free by now
         self._is_connected = False
         self._is_sampling = True
         self._answered_ns: int | None = None
@@ -195,6 +210,8 @@ class Firmware:
                 self._mark_for_resending(content, now_ns)
             elif topic == command_topic(self.name, "rate"):
                 self._change_rate(content)
+            elif topic == command_topic(self.name, "training"):
+                self._is_training = bool(content["open"])
             elif topic == command_topic(self.name, "shard"):
                 self._move(content)
             elif topic == command_topic(self.name, "wipe"):
@@ -232,8 +249,7 @@ class Firmware:
         return produced, outgoing
 
     def tend(self, now_ns: int) -> list[Outgoing]:
-        """Send again what stayed unanswered, and the state now and then; also drops what is older than is kept."""
-        self._drop_oldest(now_ns)
+        """Send again what stayed unanswered, and the state now and then."""
         if not self._is_connected:
             return []
         outgoing = []
@@ -270,8 +286,13 @@ class Firmware:
             block=block,
             flags=self._flags_of(block),
             sampled_ns=self._clock.to_host_ns(block.due_us),
+            is_training=self._is_training,
         )
         state.kept[kept.sequence] = kept
+        self._bytes_kept += kept.n_bytes
+        if not kept.is_training:
+            self._outside.append(kept)
+        self._make_room(now_ns)
         state.next_sequence += 1
         self.tally.produced += 1
         produced.append(
@@ -355,7 +376,7 @@ class Firmware:
                     break
                 covered.append(sequence)
             for sequence in covered:
-                del state.kept[sequence]
+                self._free(state.kept[sequence])
             self.tally.acknowledged += len(covered)
             if covered:  # who tells what is known already may be unable to store anything
                 self._answered_ns = now_ns
@@ -391,6 +412,8 @@ class Firmware:
             self.tally.wiped += len(state.kept)
             state.kept.clear()
             state.is_wiped = True
+        self._bytes_kept = 0
+        self._outside.clear()
         self._next_state_ns = now_ns + STATE_EVERY_NS
         return [self._state_message(self._state(now_ns))]
 
@@ -402,15 +425,24 @@ class Firmware:
         now_us = self._clock.to_device_us(now_ns)
         return [Outgoing(topic=clock_topic(self.name), payload=encode_answer(s1_us=s1_us, d2_us=now_us, d3_us=now_us))]
 
-    def _drop_oldest(self, now_ns: int) -> None:
-        for state in self._streams.values():
-            while state.kept:
-                oldest = next(iter(state.kept))
-                if now_ns - state.kept[oldest].sampled_ns <= KEPT_MAX_NS:
-                    break
-                del state.kept[oldest]
-                self.tally.dropped += 1
-                self._next_state_ns = min(self._next_state_ns, now_ns + STATE_AFTER_DROP_NS)
+    def _make_room(self, now_ns: int) -> None:
+        """Give up what the ring has no room for, and say so soon."""
+        while self._bytes_kept > self._config.ring_bytes:
+            while self._outside and not self._is_kept(self._outside[0]):
+                self._outside.popleft()
+            oldest = (next(iter(state.kept.values())) for state in self._streams.values() if state.kept)
+            self._free(self._outside[0] if self._outside else min(oldest, key=attrgetter("sampled_ns")))
+            self.tally.dropped += 1
+            self._next_state_ns = min(self._next_state_ns, now_ns + STATE_AFTER_DROP_NS)
+        if len(self._outside) > 2 * self.n_kept + _OUTSIDE_MIN:
+            self._outside = deque(kept for kept in self._outside if self._is_kept(kept))
+
+    def _is_kept(self, kept: _Kept) -> bool:
+        return self._streams[kept.stream.name].kept.get(kept.sequence) is kept
+
+    def _free(self, kept: _Kept) -> None:
+        del self._streams[kept.stream.name].kept[kept.sequence]
+        self._bytes_kept -= kept.n_bytes
 
     def _state(self, now_ns: int) -> dict[str, Any]:
         hours = (self._clock.to_device_us(now_ns) - self._clock.offset_us) / 3.6e9
@@ -422,9 +454,7 @@ class Firmware:
                 for name, state in self._streams.items()
                 if state.kept or state.is_wiped
             ],
-            "bytes_kept": sum(
-                HEADER_SIZE + len(kept.block.body) for state in self._streams.values() for kept in state.kept.values()
-            ),
+            "bytes_kept": self._bytes_kept,
             "battery": round(max(0.0, BATTERY_AT_START - BATTERY_PER_HOUR * hours), 3),
             "dropped": self.tally.dropped,
         }

@@ -39,6 +39,7 @@ from telerehab.intake.grid import as_samples
 from telerehab.intake.guard import GUARDED_SCHEMAS, FoundEvent, Guard
 from telerehab.intake.places import Places
 from telerehab.intake.slots import MOVEMENT_SCHEMAS, EndedRepetition, LiveSlots
+from telerehab.intake.training_marks import TrainingMarks
 from telerehab.intake.wipes import Wipes
 from telerehab.live_frame import N_SAMPLES_PER_TICK, encode_live_frame
 
@@ -100,6 +101,7 @@ class LivePipeline:
         self._shards: Mapping[str, str] = {}
         self._lendings: Mapping[str, Lending] = {}
         self._wipes = Wipes()
+        self._marks = TrainingMarks()
         self._backfill: deque[Raw] = deque()
         self.dropped_backfill_count = 0
 
@@ -126,6 +128,7 @@ class LivePipeline:
             self.ingest.set_shards(places.shards)
         self._lendings = places.lendings
         self._wipes.follow(places.wipes)
+        self._marks.follow(frozenset().union(*(training.worn | training.devices for training in places.trainings)))
         self.slots.follow(places)
         self.guard.follow(places)
         self.starts.follow(places.idle)
@@ -149,7 +152,11 @@ class LivePipeline:
         received = self.ingest.step(shared, now_us, may_ask=is_storing and has_room)
         to_store, self._unkept = _join(self._unkept, received), _NOTHING
         self._learn(received)
-        outgoing = [*received.outgoing, *self._wipes.look(received.device_state, now_us=now_us)]
+        outgoing = [
+            *received.outgoing,
+            *self._wipes.look(received.device_state, now_us=now_us),
+            *self._marks.look(received.device_state, now_us=now_us),
+        ]
         found: Sequence[FoundEvent] = ()
         if self._is_showing:
             for batch in received.live:

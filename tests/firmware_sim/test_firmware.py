@@ -2,13 +2,14 @@
 
 import json
 import struct
+from collections.abc import Callable
 from zlib import crc32
 
 import numpy as np
 import pytest
 
 from devices.wire import HEADER_DTYPE, IMU6_DTYPE, Schema
-from firmware_sim.firmware import KEPT_MAX_NS, RESEND_CREDIT, RESEND_CREDIT_SILENT, DeviceConfig, Firmware, Outgoing
+from firmware_sim.firmware import RESEND_CREDIT, RESEND_CREDIT_SILENT, RING_BYTES, DeviceConfig, Firmware, Outgoing
 from firmware_sim.heart import Heart
 from firmware_sim.streams import DeviceClock, HeartStream, RegularStream, Rows
 
@@ -22,12 +23,19 @@ def endless_rows() -> Rows:
     return np.zeros(100, IMU6_DTYPE)
 
 
-def device(*, rows=endless_rows, period_us: int = 10_000, drift_ppm: float = 0.0, block: int = 10) -> Firmware:  # type: ignore[no-untyped-def]
+def device(
+    *,
+    rows: Callable[[], Rows | None] = endless_rows,
+    period_us: int = 10_000,
+    drift_ppm: float = 0.0,
+    block: int = 10,
+    ring_bytes: int = RING_BYTES,
+) -> Firmware:
     clock = DeviceClock(start_ns=START_NS, offset_us=OFFSET_US, drift_ppm=drift_ppm)
     stream = RegularStream(
         name="imu", schema=Schema.IMU6, period_us=period_us, first_us=clock.offset_us, next_rows=rows
     )
-    config = DeviceConfig(name="band-1", shard="1a", boot=3, meta={"v": 1}, block_samples=block)
+    config = DeviceConfig(name="band-1", shard="1a", boot=3, meta={"v": 1}, block_samples=block, ring_bytes=ring_bytes)
     return Firmware(config, clock=clock, streams=[stream])
 
 
@@ -282,15 +290,39 @@ def test_time_probes_are_answered_and_flag_later_blocks_but_never_a_block_alread
 
 
 def test_after_more_than_twenty_minutes_offline_the_oldest_is_dropped_counted_and_told() -> None:
-    assert KEPT_MAX_NS >= 20 * 60 * S_NS
     firmware = device(block=100)
-    now_ns = START_NS + KEPT_MAX_NS + 60 * S_NS
+    n_blocks = RING_BYTES // (32 + 100 * 12)
+    assert n_blocks >= 20 * 60
+    now_ns = START_NS + (n_blocks + 60) * S_NS
     firmware.produce(now_ns)
-    firmware.tend(now_ns)
     assert 59 <= firmware.tally.dropped <= 61
     state = json.loads(firmware.connected(now_ns)[0].payload)
     assert state["dropped"] == firmware.tally.dropped
     assert state["kept"] == [[3, "imu", firmware.tally.dropped]]
+    assert RING_BYTES - 1_232 < state["bytes_kept"] <= RING_BYTES
+
+
+def test_a_full_device_spares_what_it_made_in_training_sessions() -> None:
+    """Ten blocks fit: of five made before, eight within and seven after a session, eight and two are kept at last."""
+    firmware = device(ring_bytes=10 * 152)
+
+    def kept_after(n_blocks: int) -> list[int]:
+        firmware.produce(START_NS + (firmware.tally.produced + n_blocks) * 100_000_000 - 10_000_000)
+        return list(firmware._streams["imu"].kept)
+
+    assert kept_after(5) == [0, 1, 2, 3, 4]
+    assert firmware.received("cmd/1/band-1/training", b'{"open": true}', START_NS) == []
+    assert kept_after(8) == [3, 4, *range(5, 13)]
+    firmware.received("cmd/1/band-1/training", b'{"open": false}', START_NS)
+    assert kept_after(1) == [4, *range(5, 14)]
+    assert kept_after(6) == [*range(5, 13), 18, 19]
+    state = json.loads(firmware.connected(START_NS + 3 * S_NS)[0].payload)
+    assert (state["kept"], state["dropped"], state["bytes_kept"]) == ([[3, "imu", 5]], 10, 10 * 152)
+    acknowledge(firmware, 13, START_NS + 3 * S_NS)
+    state = json.loads(firmware.connected(START_NS + 3 * S_NS)[0].payload)
+    assert (state["kept"], state["bytes_kept"]) == ([[3, "imu", 18]], 2 * 152)
+    firmware.received("cmd/1/band-1/training", b'{"open": true}', START_NS)
+    assert kept_after(12) == list(range(22, 32)), "where all is of a session, the oldest goes"
 
 
 def test_stopping_sends_the_samples_since_the_last_block_as_the_last_of_the_stream() -> None:

@@ -1,6 +1,7 @@
-"""A device whose ring lies in flash: it survives a restart, and what does not fit overwrites the oldest. Pure.
+"""A device whose ring lies in flash: it survives a restart, and a full one overwrites the oldest. Pure.
 
-It has the methods of `firmware_sim.firmware.Firmware`, whose ring lies in memory; the two share nothing but the topics.
+Blocks made in training sessions are overwritten last, so that holes open in the middle as well. It has the methods of
+`firmware_sim.firmware.Firmware`, whose ring lies in memory; the two share nothing but the topics.
 """
 
 import json
@@ -29,6 +30,7 @@ RESEND_AFTER_NS: Final = 1_500_000_000
 ROUND_NS: Final = 250_000_000
 STATE_EVERY_NS: Final = 10_000_000_000
 CREDIT: Final = 20
+SESSION_BLOCKS: Final = 16
 POISON: Final[tuple[dict[str, int], ...]] = (
     {"version": 9},
     {"schema": 99},
@@ -52,6 +54,11 @@ class Made:
 class _Kept:
     options: dict[str, Any]
     sent_ns: int | None = None
+
+
+def is_of_a_session(key: BlockKey) -> bool:
+    """Return whether a block counts as made in a training session: a full ring spares it."""
+    return key.sequence // SESSION_BLOCKS % 2 == 1
 
 
 class FlashDevice:
@@ -209,7 +216,7 @@ class FlashDevice:
             self.poison_wanted -= 1
             options |= self._chance.choice(POISON)
         if len(self._ring) >= self._capacity:
-            oldest = next(iter(self._ring))
+            oldest = next((each for each in self._ring if not is_of_a_session(each)), next(iter(self._ring)))
             del self._ring[oldest]
             self.overwritten.append(oldest)
             self._next_state_ns = min(self._next_state_ns, self._clock.to_host_ns(t0_us) + RESEND_AFTER_NS)
