@@ -21,6 +21,7 @@ from firmware_sim.exercises import EXERCISE_CODES
 from firmware_sim.fleet import Fleet, FleetOptions
 from firmware_sim.homes import read_homes
 from firmware_sim.link import LinkFaults
+from firmware_sim.parts import BMI270, PARTS
 from firmware_sim.replay import read_recording
 from firmware_sim.sampling import SensorErrors
 
@@ -103,7 +104,13 @@ def _fleet(options: argparse.Namespace) -> Fleet:
             seconds=options.seconds,
             drain_s=options.drain,
             faults=LinkFaults(loss=options.loss, duplicates=options.duplicates, corrupt=options.corrupt),
-            errors=SensorErrors(gyro_bias_deg_s=options.gyro_bias, misplacement_max_deg=options.misplacement),
+            errors=SensorErrors(
+                part=PARTS[options.part],
+                gyro_bias_deg_s=options.gyro_bias,
+                has_field_bias=options.field_bias,
+                warming_k=options.warming,
+                misplacement_max_deg=options.misplacement,
+            ),
             drift_spread_ppm=options.drift,
         ),
     )
@@ -135,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--duplicates", type=_share, default=0.0, help="share of sent blocks that arrive twice")
     add("--corrupt", type=_share, default=0.0, help="share of sent blocks that are damaged")
     add("--gyro-bias", type=_at_least_0, default=0.5, metavar="DEG_S", help="spread of the turn-on bias (default: 0.5)")
+    add("--field-bias", action="store_true", help="sensors have the bias of -3 deg/s that was seen in the field")
+    add("--part", choices=PARTS, default=BMI270.name, help=f"type of the sensors (default: {BMI270.name})")
+    add("--warming", type=_at_least_0, default=8.0, metavar="K", help="sensors become warmer by so much (default: 8)")
     add("--misplacement", type=_at_least_0, default=8.0, metavar="DEG", help="sensors are turned by up to (default: 8)")
     add("--drift", type=_at_least_0, default=20.0, metavar="PPM", help="spread of the clocks' drift (default: 20)")
     add("--replay", type=Path, nargs="+", default=[], metavar="FILE.npz", help="recordings, worn in the first homes")

@@ -182,7 +182,8 @@ class Fleet:
             heart = Heart(seed=options.seed, device=device.name, still_s=still_s)
             stream = HeartStream(name=device.stream, heart=heart, clock=clock)
         elif isinstance(worn, Recording):
-            stream, rate_hz = recorded_stream(device, clock=clock, recording=worn), worn.rate_hz
+            stream = recorded_stream(device, clock=clock, recording=worn, part=options.errors.part)
+            rate_hz = worn.rate_hz
         else:
             stream = simulated_stream(
                 device,
@@ -200,7 +201,7 @@ class Fleet:
                 name=device.name,
                 shard=home.shard,
                 boot=truth.boot,
-                meta=describe(device, rate_hz=rate_hz),
+                meta=describe(device, rate_hz=rate_hz, part=options.errors.part),
                 block_samples=options.block_samples,
             ),
             clock=clock,

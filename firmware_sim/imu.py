@@ -1,8 +1,6 @@
-"""What an inertial sensor makes of the movement of its segment: place, noise, bias, range and 16 bits.
+"""What an inertial sensor makes of the movement of its segment: place, noise, bias, warming, range and 16 bits."""
 
-Figures of the part: Bosch BMI270, BST-BMI270-DS000.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,48 +18,15 @@ from firmware_sim.body import (
     move_segment,
 )
 from firmware_sim.movement import Movement
+from firmware_sim.parts import ImuPart
 from firmware_sim.seeds import random_stream
 
+WARMING_TAU_S: Final = 200.0
+"""From 25 to 33 °C on the skin in ten minutes."""
+KNOT_S: Final = 1.0
+_OFF_DIAGONAL: Final = 1.0 - np.eye(3)
 _INT16_MAX: Final = 32767
 _INT16_MIN: Final = -32768
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImuPart:
-    """Noise, offsets and ranges of one type of sensor."""
-
-    name: str
-    accel_range_g: float
-    gyro_range_deg_s: float
-    accel_noise_ug_rthz: float
-    gyro_noise_mdps_rthz: float
-    accel_offset_mg: float
-    scale_error: float
-    bias_instability_deg_s: float
-    bias_instability_tau_s: float
-
-    @property
-    def accel_scale_m_s2(self) -> float:
-        """Acceleration of one count."""
-        return self.accel_range_g * GRAVITY_M_S2 / 32768
-
-    @property
-    def gyro_scale_deg_s(self) -> float:
-        """Rate of one count."""
-        return self.gyro_range_deg_s / 32768
-
-
-BMI270: Final = ImuPart(
-    name="BMI270",
-    accel_range_g=8.0,
-    gyro_range_deg_s=2000.0,
-    accel_noise_ug_rthz=160.0,
-    gyro_noise_mdps_rthz=7.0,
-    accel_offset_mg=10.0,
-    scale_error=0.002,
-    bias_instability_deg_s=0.005,
-    bias_instability_tau_s=200.0,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,51 +119,87 @@ def rotation_about(axis: FloatArray, angle_rad: float) -> FloatArray:
 
 
 class ImuSensor:
-    """One part with its own faults; asked for consecutive samples.
+    """One part with its own faults; asked for consecutive samples, however many at once.
 
     Parameters
     ----------
     part : ImuPart
     seed, device :
         All the faults depend on these alone.
-    gyro_bias_deg_s : float
-        Spread of the bias a part is switched on with, per axis.
+    gyro_bias_deg_s : float, optional
+        Spread of the bias a part is switched on with, per axis; None: the part's own. [°/s]
+    field_bias_deg_s : (float, float, float)
+        A bias that comes on top, `parts.FIELD_BIAS_DEG_S` as some have it. [°/s]
+    warming_k : float
+        How much warmer than at the start the sensor becomes on the skin, most of it within ten minutes. [K]
     """
 
     def __init__(
-        self, part: ImuPart, *, seed: int, device: str, sampling_rate_hz: float, gyro_bias_deg_s: float = 0.5
+        self,
+        part: ImuPart,
+        *,
+        seed: int,
+        device: str,
+        sampling_rate_hz: float,
+        gyro_bias_deg_s: float | None = 0.5,
+        field_bias_deg_s: Sequence[float] = (0.0, 0.0, 0.0),
+        warming_k: float = 0.0,
     ) -> None:
         self._part = part
         self._rate_hz = sampling_rate_hz
+        self._warming_k = warming_k
+        self._n_made = 0
         faults = random_stream(seed, device, "faults")
-        self.gyro_bias_deg_s = gyro_bias_deg_s * np.clip(faults.standard_normal(3), -1.5, 1.5)
-        self.accel_bias_m_s2 = part.accel_offset_mg * 1e-3 * GRAVITY_M_S2 * np.clip(faults.standard_normal(3), -2, 2)
-        self._scale = 1.0 + part.scale_error * np.clip(faults.standard_normal(6), -2, 2)
+        spread = part.gyro_offset_deg_s if gyro_bias_deg_s is None else gyro_bias_deg_s
+        self.gyro_bias_deg_s = spread * np.clip(faults.standard_normal(3), -1.5, 1.5) + np.array(field_bias_deg_s)
+        self.accel_bias_m_s2 = part.accel_offset_mg * 1e-3 * GRAVITY_M_S2 * _limited(faults, 3)
+        scale = part.scale_error * _limited(faults, 6)
+        self._accel_mix, self._gyro_mix = (
+            np.diag(1.0 + of_axes) + part.cross_axis * _OFF_DIAGONAL * _limited(faults, 9).reshape(3, 3)
+            for of_axes in (scale[:3], scale[3:])
+        )
+        self._accel_m_s2_k = part.accel_offset_mg_k * 1e-3 * GRAVITY_M_S2 * _limited(faults, 3)
+        self._gyro_deg_s_k = part.gyro_offset_deg_s_k * _limited(faults, 3)
         self._noise = random_stream(seed, device, "noise")
         self._wander = random_stream(seed, device, "wander")
-        self._wander_deg_s = part.bias_instability_deg_s * self._wander.standard_normal(3)
+        self._knots_deg_s = part.bias_instability_deg_s * self._wander.standard_normal((1, 3))
+        self._first_knot = 0
 
     def measure(self, force_m_s2: FloatArray, rate_rad_s: FloatArray) -> npt.NDArray[np.void]:
         """Return the rows (IMU6_DTYPE) of the next samples; the inputs are (3, n_samples) and perfect."""
         part, n_samples = self._part, force_m_s2.shape[1]
+        times_s = (self._n_made + np.arange(n_samples)) / self._rate_hz
+        self._n_made += n_samples
         noise = self._noise.standard_normal((n_samples, 6)).T
         root_bandwidth = np.sqrt(self._rate_hz / 2)
-        accel = self._scale[:3, None] * force_m_s2 + self.accel_bias_m_s2[:, None]
+        warmer_k = self._warming_k * (1 - np.exp(-times_s / WARMING_TAU_S))
+        accel = self._accel_mix @ force_m_s2 + self.accel_bias_m_s2[:, None] + self._accel_m_s2_k[:, None] * warmer_k
         accel += part.accel_noise_ug_rthz * 1e-6 * GRAVITY_M_S2 * root_bandwidth * noise[:3]
-        gyro = self._scale[3:, None] * np.rad2deg(rate_rad_s) + self.gyro_bias_deg_s[:, None]
-        gyro += part.gyro_noise_mdps_rthz * 1e-3 * root_bandwidth * noise[3:] + self._wandering(n_samples)
+        gyro = self._gyro_mix @ np.rad2deg(rate_rad_s) + self.gyro_bias_deg_s[:, None]
+        gyro += self._gyro_deg_s_k[:, None] * warmer_k + self._wandering(times_s)
+        gyro += part.gyro_noise_mdps_rthz * 1e-3 * root_bandwidth * noise[3:]
         return quantise(accel, gyro, part=part)
 
-    def _wandering(self, n_samples: int) -> FloatArray:
-        """Bias instability as a Gauss-Markov walk, a straight line within these samples."""
+    def _wandering(self, times_s: FloatArray) -> FloatArray:
+        """Return the bias instability: a Gauss-Markov walk with a knot each second, straight lines between."""
         part = self._part
-        keep = float(np.exp(-n_samples / self._rate_hz / part.bias_instability_tau_s))
-        before = self._wander_deg_s
-        kick = part.bias_instability_deg_s * np.sqrt(1 - keep**2) * self._wander.standard_normal(3)
-        self._wander_deg_s = keep * before + kick
-        share = np.arange(n_samples) / n_samples
-        result: FloatArray = before[:, None] + (self._wander_deg_s - before)[:, None] * share
+        keep = float(np.exp(-KNOT_S / part.bias_instability_tau_s))
+        kick = part.bias_instability_deg_s * np.sqrt(1 - keep**2)
+        first, last = int(times_s[0] / KNOT_S), int(times_s[-1] / KNOT_S) + 1
+        knots = list(self._knots_deg_s[first - self._first_knot :])
+        while len(knots) <= last - first:
+            knots.append(keep * knots[-1] + kick * self._wander.standard_normal(3))
+        self._knots_deg_s, self._first_knot = np.array(knots), first
+        at, share = np.divmod(times_s / KNOT_S - first, 1.0)
+        before = at.astype(np.intp)
+        result: FloatArray = ((1 - share)[:, None] * self._knots_deg_s[before]).T
+        result += (share[:, None] * self._knots_deg_s[before + 1]).T
         return result
+
+
+def _limited(random: np.random.Generator, size: int) -> FloatArray:
+    """Return standard normal numbers within two standard deviations: a part beyond its sheet is not sold."""
+    return np.clip(random.standard_normal(size), -2, 2)
 
 
 def quantise(accel_m_s2: FloatArray, gyro_deg_s: FloatArray, *, part: ImuPart) -> npt.NDArray[np.void]:

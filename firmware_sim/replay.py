@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from firmware_sim.body import FloatArray
 from firmware_sim.errors import RecordingError
-from firmware_sim.imu import BMI270, ImuPart, quantise
+from firmware_sim.imu import quantise
 from firmware_sim.movement import MovementPhase, PoseTruth, RepetitionTruth
+from firmware_sim.parts import BMI270, ImuPart
 
 ADDED_REST_S: Final = 4.0
 FOREARM_SENSOR: Final = 1

@@ -10,8 +10,9 @@ import numpy as np
 from devices.wire import Schema
 from firmware_sim.body import Anthropometry
 from firmware_sim.homes import WornDevice
-from firmware_sim.imu import BMI270, ImuSensor, WornSensor, place
+from firmware_sim.imu import ImuSensor, WornSensor, place
 from firmware_sim.movement import Movement
+from firmware_sim.parts import BMI270, FIELD_BIAS_DEG_S, ImuPart
 from firmware_sim.replay import Recording
 from firmware_sim.seeds import random_stream
 from firmware_sim.streams import DeviceClock, RegularStream, Rows
@@ -25,7 +26,12 @@ FIRMWARE_VERSION: Final = "sim-1.0"
 class SensorErrors:
     """How wrong the sensors and how hurried the patients are; drawn anew for every device."""
 
-    gyro_bias_deg_s: float = 0.5
+    part: ImuPart = BMI270
+    gyro_bias_deg_s: float | None = 0.5
+    """Spread of the turn-on bias; None: the part's own."""
+    has_field_bias: bool = False
+    """Whether `parts.FIELD_BIAS_DEG_S` comes on top."""
+    warming_k: float = 8.0
     misplacement_max_deg: float = 8.0
 
 
@@ -91,11 +97,13 @@ def simulated_stream(
         body=body,
     )
     sensor = ImuSensor(
-        BMI270,
+        errors.part,
         seed=seed,
         device=device.name,
         sampling_rate_hz=rate_hz,
         gyro_bias_deg_s=errors.gyro_bias_deg_s,
+        field_bias_deg_s=FIELD_BIAS_DEG_S if errors.has_field_bias else (0.0, 0.0, 0.0),
+        warming_k=errors.warming_k,
     )
     return RegularStream(
         name=device.stream,
@@ -106,18 +114,20 @@ def simulated_stream(
     )
 
 
-def recorded_stream(device: WornDevice, *, clock: DeviceClock, recording: Recording) -> RegularStream:
+def recorded_stream(
+    device: WornDevice, *, clock: DeviceClock, recording: Recording, part: ImuPart = BMI270
+) -> RegularStream:
     """Return the stream of a replayed recording, at its own rate."""
     return RegularStream(
         name=device.stream,
         schema=Schema.IMU6,
         period_us=recording.period_us,
         first_us=clock.offset_us,
-        next_rows=partial(next, iter([recording.rows()]), None),
+        next_rows=partial(next, iter([recording.rows(part)]), None),
     )
 
 
-def describe(device: WornDevice, *, rate_hz: float) -> Mapping[str, Any]:
+def describe(device: WornDevice, *, rate_hz: float, part: ImuPart = BMI270) -> Mapping[str, Any]:
     """Return the meta of a device: what its streams are and what their numbers mean."""
     if device.kind == "heart":
         stream: dict[str, Any] = {
@@ -129,10 +139,10 @@ def describe(device: WornDevice, *, rate_hz: float) -> Mapping[str, Any]:
             ],
         }
     else:
-        accel_range_m_s2 = round(BMI270.accel_scale_m_s2 * 32768, 6)
+        accel_range_m_s2 = round(part.accel_scale_m_s2 * 32768, 6)
         kinds = (
-            ("accel", "m/s2", BMI270.accel_scale_m_s2, accel_range_m_s2),
-            ("gyro", "deg/s", BMI270.gyro_scale_deg_s, BMI270.gyro_range_deg_s),
+            ("accel", "m/s2", part.accel_scale_m_s2, accel_range_m_s2),
+            ("gyro", "deg/s", part.gyro_scale_deg_s, part.gyro_range_deg_s),
         )
         stream = {
             "schema": int(Schema.IMU6),
@@ -148,6 +158,6 @@ def describe(device: WornDevice, *, rate_hz: float) -> Mapping[str, Any]:
         "v": 1,
         "firmware": FIRMWARE_VERSION,
         "serial": f"sim-{device.name}",
-        "part": BMI270.name if device.kind == "imu6" else "strap",
+        "part": part.name if device.kind == "imu6" else "strap",
         "streams": {device.stream: stream},
     }

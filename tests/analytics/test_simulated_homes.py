@@ -11,8 +11,9 @@ import pytest
 from analytics import EXERCISES, Engine
 from firmware_sim.body import Anthropometry
 from firmware_sim.exercises import SIMULATED_EXERCISES
-from firmware_sim.imu import BMI270, ImuSensor, WornSensor, place
+from firmware_sim.imu import ImuSensor, WornSensor, place
 from firmware_sim.movement import Movement
+from firmware_sim.parts import BMI270
 from firmware_sim.seeds import random_stream
 
 SECONDS: Final = 60

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from firmware_sim.errors import RecordingError
-from firmware_sim.imu import BMI270
 from firmware_sim.movement import MovementPhase
+from firmware_sim.parts import BMI270
 from firmware_sim.replay import RecordingTruth, read_recording
 from tests.conftest import data_folder
 

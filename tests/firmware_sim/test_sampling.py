@@ -3,8 +3,8 @@
 import numpy as np
 
 from firmware_sim.homes import WornDevice
-from firmware_sim.imu import BMI270
 from firmware_sim.movement import Movement
+from firmware_sim.parts import BMI270
 from firmware_sim.sampling import SensorErrors, describe, simulated_stream
 from firmware_sim.streams import DeviceClock, RegularStream
 

@@ -10,8 +10,9 @@ import pytest
 
 from devices.wire import Schema
 from firmware_sim.body import Anthropometry
-from firmware_sim.imu import BMI270, ImuSensor, WornSensor, place
+from firmware_sim.imu import ImuSensor, WornSensor, place
 from firmware_sim.movement import Movement
+from firmware_sim.parts import BMI270
 from firmware_sim.replay import read_recording
 from firmware_sim.seeds import random_stream
 from telerehab.archive.envelope import seal_body
