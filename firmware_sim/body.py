@@ -8,7 +8,7 @@ nothing is differentiated numerically.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,16 @@ COORDINATES: Final = (
     "shoulder_abduction",
     "elbow_flexion",
     "forearm_rotation",
+    "trunk_rotation",
+    "shoulder_rotation",
+    "foot_pitch",
+    "wrist_flexion",
 )
 COORDINATE_INDEX: Final[Mapping[str, int]] = {name: index for index, name in enumerate(COORDINATES)}
+
+SEGMENTS: Final = ("pelvis", "trunk", "thigh", "shank", "foot", "upper_arm", "forearm", "hand")
+Carrier = Literal["pelvis", "feet", "shoulders"]
+"""What rests and carries the rest: sitting or standing on the other leg, standing, lying with the pelvis lifted."""
 
 _X, _Y, _Z = 0, 1, 2
 
@@ -96,6 +104,11 @@ class Anthropometry:
         return 0.246 * self.height_m
 
     @property
+    def ball_to_ankle_m(self) -> float:
+        """Ball of the foot, about which the heel rises, to the ankle."""
+        return 0.09 * self.height_m
+
+    @property
     def hip_half_width_m(self) -> float:
         """Middle of the pelvis to the hip."""
         return 0.0955 * self.height_m
@@ -121,18 +134,16 @@ class Anthropometry:
         return 0.146 * self.height_m
 
 
-def chain_to(segment: str, *, side: str, body: Anthropometry, from_the_feet: bool = False) -> Chain:
+def chain_to(segment: str, *, side: str, body: Anthropometry, carried_by: Carrier = "pelvis") -> Chain:
     """Return the chain to a segment.
 
     Parameters
     ----------
-    segment : {"pelvis", "trunk", "thigh", "shank", "upper_arm", "forearm"}
+    segment : one of SEGMENTS
     side : {"left", "right"}
         Of the limb; without meaning for pelvis and trunk.
     body : Anthropometry
-    from_the_feet : bool
-        The feet stand still and carry the body (standing up), instead of the pelvis (sitting, standing on the other
-        leg).
+    carried_by : Carrier
 
     Raises
     ------
@@ -140,12 +151,19 @@ def chain_to(segment: str, *, side: str, body: Anthropometry, from_the_feet: boo
         For a segment that this body does not have.
     """
     left = 1.0 if side == "left" else -1.0
-    pelvis: Chain = [_turn(_Y, 1.0, "pelvis_tilt")]
-    thigh: Chain
-    shank: Chain
-    if from_the_feet:
-        shank = [_turn(_Y, 1.0, "shank_lean"), Shift((0.0, 0.0, body.shank_m))]
-        thigh = [*shank, _turn(_Y, -1.0, "knee_flexion"), Shift((0.0, 0.0, body.thigh_m))]
+    tilted: Chain = [_turn(_Y, 1.0, "pelvis_tilt")]
+    pelvis = tilted
+    if carried_by == "shoulders":
+        pelvis = [*tilted, Shift((0.0, 0.0, -body.trunk_m))]
+    if carried_by == "feet":
+        foot: Chain = [_turn(_Y, 1.0, "foot_pitch"), Shift((-body.ball_to_ankle_m, 0.0, 0.0))]
+        shank: Chain = [
+            *foot,
+            _turn(_Y, -1.0, "foot_pitch"),
+            _turn(_Y, 1.0, "shank_lean"),
+            Shift((0.0, 0.0, body.shank_m)),
+        ]
+        thigh: Chain = [*shank, _turn(_Y, -1.0, "knee_flexion"), Shift((0.0, 0.0, body.thigh_m))]
         pelvis = [*thigh, _turn(_Y, 1.0, "hip_flexion"), Shift((0.0, -left * body.hip_half_width_m, 0.0))]
     else:
         thigh = [
@@ -157,12 +175,14 @@ def chain_to(segment: str, *, side: str, body: Anthropometry, from_the_feet: boo
         ]
         knee = Shift((0.0, 0.0, -body.thigh_m))
         shank = [*thigh, knee, _turn(_Y, 1.0, "knee_flexion"), _turn(_X, left, "knee_abduction")]
-    trunk: Chain = [*pelvis, _turn(_Y, 1.0, "trunk_lean")]
+        foot = [*shank, Shift((0.0, 0.0, -body.shank_m)), _turn(_Y, 1.0, "foot_pitch")]
+    trunk: Chain = [*pelvis, _turn(_Z, left, "trunk_rotation"), _turn(_Y, 1.0, "trunk_lean")]
+    shoulder: Chain = [*trunk, Shift((0.0, left * body.shoulder_half_width_m, body.trunk_m))]
     upper_arm: Chain = [
-        *trunk,
-        Shift((0.0, left * body.shoulder_half_width_m, body.trunk_m)),
+        *shoulder,
         _turn(_Y, -1.0, "shoulder_flexion"),
         _turn(_X, left, "shoulder_abduction"),
+        _turn(_Z, left, "shoulder_rotation"),
     ]
     forearm: Chain = [
         *upper_arm,
@@ -170,15 +190,9 @@ def chain_to(segment: str, *, side: str, body: Anthropometry, from_the_feet: boo
         _turn(_Y, -1.0, "elbow_flexion"),
         _turn(_Z, left, "forearm_rotation"),
     ]
-    chains = {
-        "pelvis": pelvis,
-        "trunk": trunk,
-        "thigh": thigh,
-        "shank": shank,
-        "upper_arm": upper_arm,
-        "forearm": forearm,
-    }
-    return chains[segment]
+    hand: Chain = [*forearm, Shift((0.0, 0.0, -body.forearm_m)), _turn(_Y, -1.0, "wrist_flexion")]
+    chains = (pelvis, trunk, thigh, shank, foot, upper_arm, forearm, hand)
+    return dict(zip(SEGMENTS, chains, strict=True))[segment]
 
 
 def move_segment(chain: Chain, joints: JointMotion, *, base_acceleration_m_s2: FloatArray) -> SegmentMotion:

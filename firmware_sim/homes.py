@@ -13,7 +13,7 @@ from firmware_sim.exercises import EXERCISE_CODES, SIMULATED_EXERCISES
 
 KINDS: Final = ("imu6", "heart")
 MIDDLE_SITES: Final = ("pelvis", "trunk")
-LIMB_SITES: Final = ("thigh", "shank", "upper_arm", "forearm")
+LIMB_SITES: Final = ("thigh", "shank", "foot", "upper_arm", "forearm", "hand")
 _HOME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _NAME: Final = re.compile(r"[a-z0-9-]{1,64}\Z")
 _STREAM: Final = re.compile(r"[a-z0-9-]{1,16}\Z")

@@ -62,9 +62,7 @@ class WornSensor:
 
     def motion(self, times_s: FloatArray) -> SegmentMotion:
         """Return what the segment does."""
-        chain = chain_to(
-            self.segment, side=self.side, body=self.body, from_the_feet=self.movement.exercise.is_carried_by_the_feet
-        )
+        chain = chain_to(self.segment, side=self.side, body=self.body, carried_by=self.movement.exercise.carried_by)
         return move_segment(
             chain,
             self.movement.joints(times_s, trains=self.trains),
@@ -90,7 +88,8 @@ def place(
     """Return where a hurried patient straps the sensor: near the right place, turned by up to the given angle.
 
     The right place is outside on the limb: sensor x along the segment away from the trunk, y forwards (left limb:
-    backwards), z outwards; on pelvis and trunk the sensor sits in the middle, behind and in front, with x downwards.
+    backwards; foot: upwards and downwards), z outwards; on pelvis and trunk the sensor sits in the middle, behind and
+    in front, with x downwards.
     """
     left = side == "left"
     outwards = 1.0 if left else -1.0
@@ -101,9 +100,13 @@ def place(
         "shank": (0.02, outwards * 0.05, -0.4 * body.shank_m),
         "upper_arm": (0.0, outwards * 0.05, -0.5 * body.upper_arm_m),
         "forearm": (0.0, outwards * 0.03, -0.85 * body.forearm_m),
+        "foot": (0.5 * body.ball_to_ankle_m, outwards * 0.02, 0.0),
+        "hand": (0.0, outwards * 0.02, -0.06),
     }
     forwards = -1.0 if left else 1.0
     nominal = np.array([[0.0, forwards, 0.0], [0.0, 0.0, -forwards], [-1.0, 0.0, 0.0]])
+    if segment == "foot":  # it points forwards
+        nominal = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -forwards], [0.0, forwards, 0.0]])
     axis = random.standard_normal(3)
     turn = rotation_about(axis / np.linalg.norm(axis), np.deg2rad(random.uniform(0.0, misplacement_max_deg)))
     slipped_m = random.uniform(-0.015, 0.015, 3)

@@ -29,7 +29,7 @@ class MovementPhase(IntEnum):
 
 
 #: Coordinates that move the middle of the body; the others belong to the limb that trains.
-_AXIAL: Final = frozenset({"shank_lean", "pelvis_tilt", "trunk_lean"})
+_AXIAL: Final = frozenset({"shank_lean", "pelvis_tilt", "trunk_lean", "trunk_rotation"})
 _DURATION_SPREAD: Final = 0.09
 _STILL_BEFORE_REPETITION_S: Final = 0.9
 _FIDGET_SHARE: Final = 0.3
@@ -109,7 +109,8 @@ class Movement:
         self.exercise = SIMULATED_EXERCISES[exercise]
         self._random = random_stream(seed, home, "movement")
         self._n_repetitions = n_repetitions
-        start_deg = {**self.exercise.posture_deg, self.exercise.coordinate: self.exercise.start_deg}
+        begins_deg = self.exercise.to_coordinate_deg(self.exercise.start_deg)
+        start_deg = {**self.exercise.posture_deg, self.exercise.coordinate: begins_deg}
         start_rad = np.deg2rad([start_deg.get(name, 0.0) for name in COORDINATES])
         self._bouts = [_Bout(start_s=0.0, start_rad=start_rad, transitions=())]
         self._starts_s = [0.0]
@@ -170,7 +171,7 @@ class Movement:
                 phase[times_s >= edge_s] = value
             repetition[times_s >= made.start_s] = made.index + 1
         return PoseTruth(
-            angle_deg=degrees[COORDINATE_INDEX[self.exercise.coordinate]],
+            angle_deg=self.exercise.to_angle_deg(degrees[COORDINATE_INDEX[self.exercise.coordinate]]),
             proximal_deg=_weighted(self.exercise.proximal, degrees),
             distal_deg=_weighted(self.exercise.distal, degrees),
             phase=phase,
@@ -216,12 +217,12 @@ class Movement:
         top_s, turn_s = start_s + up_s, start_s + up_s + hold_s
         stop_s = turn_s + down_s
         main = COORDINATE_INDEX[exercise.coordinate]
-        begin_deg = float(np.rad2deg(self._next_start_rad[main]))
+        begin_deg = float(exercise.to_angle_deg(np.rad2deg(self._next_start_rad[main])))
         peak_deg = random.uniform(exercise.target_low_deg, exercise.target_high_deg)
         end_deg = exercise.start_deg + random.uniform(-1, 1) * exercise.start_spread_deg
         transitions = [
-            _transition(exercise.coordinate, start_s, up_s, peak_deg - begin_deg),
-            _transition(exercise.coordinate, turn_s, down_s, end_deg - peak_deg),
+            _transition(exercise.coordinate, start_s, up_s, exercise.sign * (peak_deg - begin_deg)),
+            _transition(exercise.coordinate, turn_s, down_s, exercise.sign * (end_deg - peak_deg)),
         ]
         for secondary in exercise.secondary:
             size_deg = random.uniform(secondary.low_deg, secondary.high_deg)

@@ -23,9 +23,20 @@ PIECE_S: Final = 10
 SEEDS: Final = (3, 4, 5)
 ACCEL_SCALES: Final = (BMI270.accel_scale_m_s2,) * 2
 GYRO_SCALES: Final = (float(np.radians(BMI270.gyro_scale_deg_s)),) * 2
-ROM_ERROR_MAX_DEG: Final = {"elbow_flexion": 8.0}  # the upper arm and the trunk, which swing too, have no sensor
+ROM_ERROR_MAX_DEG: Final = {  # where the trunk leans or the upper arm swings meanwhile, which no sensor sees
+    "elbow_flexion": 8.0,
+    "shoulder_flexion": 4.0,
+    "straight_leg_raise": 2.5,
+    "marching": 2.5,
+    "single_leg_stance": 2.5,
+}
+MADE_MIN: Final = {"single_leg_stance": 3}  # held for many seconds
 HOMES: Final = [
-    (exercise, side, seed) for exercise in SIMULATED_EXERCISES for side in ("left", "right") for seed in SEEDS
+    (exercise, side, seed)
+    for exercise in SIMULATED_EXERCISES
+    if EXERCISES[exercise].is_measurable
+    for side in ("left", "right")
+    for seed in SEEDS
 ]
 
 
@@ -97,7 +108,7 @@ def _compare(
 @pytest.mark.parametrize("home", HOMES, ids=[f"{exercise}-{side}-{seed}" for exercise, side, seed in HOMES])
 def test_the_simulated_home_is_measured_and_counted(home: tuple[str, str, int]) -> None:
     of_home = shown()[HOMES.index(home)]
-    assert of_home.made == N_REPETITIONS
+    assert of_home.made >= MADE_MIN.get(home[0], N_REPETITIONS)
     assert of_home.counted == of_home.made
     assert of_home.rmse_deg <= 5
     assert of_home.rom_error_deg <= ROM_ERROR_MAX_DEG.get(home[0], 2)
