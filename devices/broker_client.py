@@ -40,6 +40,8 @@ MAX_QUEUED_MESSAGES: Final = 10_000
 KEEPALIVE_S: Final = 10
 GATHER_S: Final = 0.002
 """The socket is read at most this often; a message after a pause is read at once [s]."""
+GATHER_STOCK_S: Final = 0.02
+"""The same for paho's own reader, which competes with the owner's thread for every packet."""
 _VOID: Final = -1
 ECHO_PREFIX: Final = "app/1/echo/"
 RECONNECT_MIN_S: Final = 1
@@ -319,7 +321,7 @@ class BrokerClient:
             protocol=protocol,
             clean_session=clean_session,
             on_arrived=self._when_arrived,
-            gather_s=GATHER_S,
+            gather_s=GATHER_S if self._is_fast else GATHER_STOCK_S,
         )
         client.username_pw_set(self._username, self._password)
         if self._tls is not None:

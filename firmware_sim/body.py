@@ -35,6 +35,7 @@ COORDINATES: Final = (
     "shoulder_rotation",
     "foot_pitch",
     "wrist_flexion",
+    "pelvis_list",
 )
 COORDINATE_INDEX: Final[Mapping[str, int]] = {name: index for index, name in enumerate(COORDINATES)}
 
@@ -151,7 +152,7 @@ def chain_to(segment: str, *, side: str, body: Anthropometry, carried_by: Carrie
         For a segment that this body does not have.
     """
     left = 1.0 if side == "left" else -1.0
-    tilted: Chain = [_turn(_Y, 1.0, "pelvis_tilt")]
+    tilted: Chain = [_turn(_Y, 1.0, "pelvis_tilt"), _turn(_X, left, "pelvis_list")]
     pelvis = tilted
     if carried_by == "shoulders":
         pelvis = [*tilted, Shift((0.0, 0.0, -body.trunk_m))]
@@ -164,7 +165,8 @@ def chain_to(segment: str, *, side: str, body: Anthropometry, carried_by: Carrie
             Shift((0.0, 0.0, body.shank_m)),
         ]
         thigh: Chain = [*shank, _turn(_Y, -1.0, "knee_flexion"), Shift((0.0, 0.0, body.thigh_m))]
-        pelvis = [*thigh, _turn(_Y, 1.0, "hip_flexion"), Shift((0.0, -left * body.hip_half_width_m, 0.0))]
+        hip = [_turn(_Y, 1.0, "hip_flexion"), _turn(_X, left, "pelvis_list")]
+        pelvis = [*thigh, *hip, Shift((0.0, -left * body.hip_half_width_m, 0.0))]
     else:
         thigh = [
             *pelvis,

@@ -57,7 +57,8 @@ class WornSensor:
     mounting: Mounting
     segment: str
     side: str
-    trains: bool
+    share: float
+    """How much of the movement's way its limb goes; 0: it rests."""
     body: Anthropometry
 
     def motion(self, times_s: FloatArray) -> SegmentMotion:
@@ -65,7 +66,7 @@ class WornSensor:
         chain = chain_to(self.segment, side=self.side, body=self.body, carried_by=self.movement.exercise.carried_by)
         return move_segment(
             chain,
-            self.movement.joints(times_s, trains=self.trains),
+            self.movement.joints(times_s, share=self.share),
             base_acceleration_m_s2=self.movement.base_acceleration_m_s2(times_s),
         )
 

@@ -93,7 +93,7 @@ def simulated_stream(
         ),
         segment=device.segment,
         side=device.side,
-        trains=device.side == trained_side or movement.exercise.moves_both_sides,
+        share=1.0 if device.side == trained_side else movement.other_sides_share,
         body=body,
     )
     sensor = ImuSensor(

@@ -1,6 +1,8 @@
 """The table of assignments as `telerehab.attribution` wants it: the only source for whose a measurement is."""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -10,7 +12,18 @@ from telerehab.clock import to_us
 from telerehab.db.tables import Assignment, Retraction, TrainingSession
 
 
-def to_lending(assignment: Assignment) -> Lending:
+class AssignmentColumns(NamedTuple):
+    """As much of an assignment as tells whose a device is, and where it is worn."""
+
+    id: UUID
+    device_name: str
+    patient_id: UUID
+    body_site: str | None
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+def to_lending(assignment: Assignment | AssignmentColumns) -> Lending:
     """Return for whom and when an assignment holds."""
     ends_at = assignment.ends_at
     return Lending(assignment.patient_id, to_us(assignment.starts_at), None if ends_at is None else to_us(ends_at))

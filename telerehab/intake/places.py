@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from sqlalchemy.sql import expression
 from sqlmodel import Session, col, func, or_, select
 
 from analytics.exercises import EXERCISES, Exercise
@@ -16,7 +17,7 @@ from telerehab.attribution import Lending
 from telerehab.care.safety import Limits
 from telerehab.clock import to_us
 from telerehab.db.alert_rows import read_confirmations, read_limits_in_force
-from telerehab.db.assignment_rows import to_lending
+from telerehab.db.assignment_rows import AssignmentColumns, to_lending
 from telerehab.db.tables import (
     Assignment,
     Device,
@@ -161,8 +162,10 @@ def read_places(db: Session, *, now: datetime) -> Places:
     worn: dict[UUID, list[WornDevice]] = {patient_id: [] for patient_id in newest}
     idle: dict[str, UUID] = {}
     lendings: dict[str, Lending] = {}
-    statement = select(Assignment).where(col(Assignment.starts_at) <= now, is_worn)
-    for assignment in db.exec(statement.order_by(col(Assignment.starts_at))):
+    # Columns, not rows as objects: it is read every two seconds, of every device that is lent.
+    columns = (getattr(Assignment, name) for name in AssignmentColumns._fields)
+    statement = expression.select(*columns).where(col(Assignment.starts_at) <= now, is_worn)
+    for assignment in map(AssignmentColumns._make, db.execute(statement.order_by(col(Assignment.starts_at)))):
         kind = kinds.get(assignment.device_name)
         if kind is not None:
             lendings[assignment.device_name] = to_lending(assignment)

@@ -45,7 +45,7 @@ def worn(movement: Movement, segment: str, side: str, *, seed: int) -> npt.NDArr
     body, device = Anthropometry(), f"{segment}-{side}"
     sensor = ImuSensor(BMI270, seed=seed, device=device, sampling_rate_hz=100, gyro_bias_deg_s=2.0)
     mounting = place(segment, side=side, body=body, misplacement_max_deg=8, random=random_stream(seed, device, "place"))
-    signals = WornSensor(movement=movement, mounting=mounting, segment=segment, side=side, trains=True, body=body)
+    signals = WornSensor(movement=movement, mounting=mounting, segment=segment, side=side, share=1.0, body=body)
     starts_s = range(0, SECONDS, PIECE_S)
     rows = [sensor.measure(*signals.ideal(start_s + np.arange(100 * PIECE_S) / 100)) for start_s in starts_s]
     together = np.concatenate(rows)

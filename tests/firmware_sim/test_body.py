@@ -37,7 +37,7 @@ def worn(exercise: str, segment: str, *, side: str = "right", movement: Movement
         mounting=place(segment, side=side, body=BODY, misplacement_max_deg=8.0, random=random_stream(3, segment)),
         segment=segment,
         side=side,
-        trains=True,
+        share=1.0,
         body=BODY,
     )
 

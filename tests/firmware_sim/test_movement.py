@@ -116,7 +116,7 @@ def test_two_homes_and_two_seeds_move_differently() -> None:
 def test_the_other_leg_only_sways() -> None:
     movement = knee()
     times_s = np.arange(0, 20, 0.01)
-    resting = movement.joints(times_s, trains=False)
+    resting = movement.joints(times_s, share=0.0)
     knee_rate = resting.rate_rad_s[COORDINATE_INDEX["knee_flexion"]]
     assert not knee_rate.any()
 

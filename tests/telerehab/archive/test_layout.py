@@ -169,7 +169,7 @@ def test_a_simulated_sensor_with_the_noise_of_its_part_stays_below_the_floor() -
         mounting=place("shank", side="right", body=body, misplacement_max_deg=8, random=random_stream(3, "x", "place")),
         segment="shank",
         side="right",
-        trains=True,
+        share=1.0,
         body=body,
     )
     sensor = ImuSensor(BMI270, seed=3, device="x", sampling_rate_hz=100, gyro_bias_deg_s=0.5)
