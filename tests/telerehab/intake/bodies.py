@@ -219,6 +219,8 @@ class House:
         self.has_room = True
         self.acks: list[tuple[str, Any]] = []
         self.requests: list[Outgoing] = []
+        self.told: dict[str, bool] = {}
+        """Of which devices a training session is open, as they were told last."""
         self.stored: dict[BlockKey, bytes] = {}
         self.effects: list[Effects] = []
         self.ended: list[EndedRepetition] = []
@@ -299,7 +301,9 @@ class House:
         for message in outgoing:
             if message.topic.startswith("ack/"):
                 self.acks.append((message.topic, json.loads(message.payload)))
-            elif message.topic.startswith("cmd/"):
+            elif message.topic.endswith("/resend"):
                 self.requests.append(message)
+            elif message.topic.endswith("/training"):
+                self.told[message.topic.split("/")[2]] = json.loads(message.payload)["open"]
             answers = [sensor.answer(message, now_us=self.now_us) for sensor in self.sensors]
             self._arriving += [answer for answer in answers if answer is not None]

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -293,6 +294,15 @@ def test_backfill_that_waits_is_bounded_and_what_is_dropped_is_not_acknowledged(
     assert house.pipeline.dropped_backfill_count == 20
     assert {key.sequence for key in house.stored if key.boot == 9} == set(range(30))
     assert [9, "imu", 30] in [entry for topic, entries in house.acks if topic == "ack/1/thigh-1" for entry in entries]
+
+
+def test_devices_are_told_of_the_training_session_that_they_show() -> None:
+    house = House(knee(), [training()])
+    house.run(0.3)
+    assert house.told == {"thigh-1": True, "shank-1": True, "heart-1": True}
+    house.pipeline.follow(replace(house.places, trainings=()))
+    house.run(0.1)
+    assert house.told == {"thigh-1": False, "shank-1": False, "heart-1": False}
 
 
 def test_nobody_is_asked_for_what_is_missing_while_it_could_not_be_kept() -> None:
