@@ -18,7 +18,7 @@ from firmware_sim.device_runner import DeviceRunner
 from firmware_sim.errors import HomesFileError
 from firmware_sim.firmware import DeviceConfig, Firmware
 from firmware_sim.heart import Heart
-from firmware_sim.homes import Home, WornDevice, is_simulated
+from firmware_sim.homes import Home, WornDevice
 from firmware_sim.link import FaultyLink, LinkFaults
 from firmware_sim.movement import Movement
 from firmware_sim.mqtt_client import Connection
@@ -141,8 +141,6 @@ class Fleet:
         inertial = [device for device in home.devices if device.kind == "imu6"]
         if recording is not None and len(inertial) != 1:
             raise HomesFileError(f"home {home.name}: a recording is worn as one imu6 device, there are {len(inertial)}")
-        if recording is None and not is_simulated(home):
-            raise HomesFileError(f"home {home.name}: {home.exercise} can be replayed but is not simulated yet")
         still_s = self._options.still_s
         if home.start_at_utc_s is not None:
             still_s = max(still_s, home.start_at_utc_s - self._start_utc_us * 1e-6)
@@ -155,6 +153,7 @@ class Fleet:
                 exercise=home.exercise,
                 still_s=still_s,
                 n_repetitions=home.n_repetitions,
+                faults=home.faults,
             )
         else:
             source, worn = RecordingTruth(recording), recording

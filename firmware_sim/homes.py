@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from firmware_sim.errors import HomesFileError
-from firmware_sim.exercises import EXERCISE_CODES, SIMULATED_EXERCISES
+from firmware_sim.exercises import EXERCISE_CODES
+from firmware_sim.faults import CONDITIONS, Fault
 
 KINDS: Final = ("imu6", "heart")
 MIDDLE_SITES: Final = ("pelvis", "trunk")
@@ -47,6 +48,8 @@ class Home:
     n_repetitions: int | None
     start_at_utc_s: float | None
     devices: tuple[WornDevice, ...]
+    faults: Mapping[Fault, float] = field(default_factory=dict)
+    """How the person moves otherwise than shown, and how much, 0 to 1."""
 
 
 def read_homes(path: Path) -> tuple[Home, ...]:
@@ -95,12 +98,26 @@ def _home(content: object, where: str) -> Home:
         n_repetitions=_count_or_none(content, "repetitions", where),
         start_at_utc_s=_time_or_none(content, "start_at", where),
         devices=devices,
+        faults=_faults(content, where),
     )
 
 
-def is_simulated(home: Home) -> bool:
-    """Tell whether the simulator can make the movement of a home by itself."""
-    return home.exercise in SIMULATED_EXERCISES
+def _faults(content: object, where: str) -> Mapping[Fault, float]:
+    """Return the sizes of `faults`, which may be absent, over those of the condition, which may be absent too."""
+    assert isinstance(content, Mapping)
+    condition = content.get("condition")
+    if condition is not None and condition not in list(CONDITIONS):
+        raise HomesFileError(f"{where}.condition: expected one of {', '.join(CONDITIONS)}, not {condition!r}")
+    said = content.get("faults", {})
+    if not isinstance(said, Mapping):
+        raise HomesFileError(f"{where}.faults: expected an object")
+    for name, size in said.items():
+        if name not in list(Fault):
+            raise HomesFileError(f"{where}.faults: {name!r} is no fault; one of {', '.join(Fault)}")
+        if isinstance(size, bool) or not isinstance(size, int | float) or not 0 <= size <= 1:
+            raise HomesFileError(f"{where}.faults.{name}: expected a number from 0 to 1, not {size!r}")
+    own = {Fault(name): float(size) for name, size in said.items()}
+    return {**(CONDITIONS[condition] if condition is not None else {}), **own}
 
 
 def _device(content: object, where: str, exercising_side: str) -> WornDevice:

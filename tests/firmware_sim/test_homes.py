@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from firmware_sim.errors import HomesFileError
+from firmware_sim.faults import CONDITIONS, Fault
 from firmware_sim.homes import read_homes
 
 GOOD: dict[str, Any] = {
@@ -74,6 +75,12 @@ def test_a_start_may_be_seconds_or_iso(tmp_path: Path, start_at: object, utc_s: 
         (changed("homes.0.repetitions", True), "homes[0].repetitions"),
         (changed("homes.0.start_at", "tomorrow"), "homes[0].start_at"),
         (changed("homes.0.start_at", ...), "homes[0]: 'start_at' is missing"),
+        (changed("homes.0.condition", "gout"), "homes[0].condition: expected one of knee_replacement"),
+        (changed("homes.0.condition", ["stroke"]), "homes[0].condition: expected one of knee_replacement"),
+        (changed("homes.0.faults", ["tremor"]), "homes[0].faults: expected an object"),
+        (changed("homes.0.faults", {"hurry": 1}), "homes[0].faults: 'hurry' is no fault; one of reduced_range"),
+        (changed("homes.0.faults", {"tremor": 1.1}), "homes[0].faults.tremor: expected a number from 0 to 1, not 1.1"),
+        (changed("homes.0.faults", {"tremor": True}), "homes[0].faults.tremor: expected a number from 0 to 1"),
         (changed("homes.0.devices", []), "homes[0].devices"),
         (changed("homes.0.devices.1", 7), "homes[0].devices[1]: expected an object"),
         (changed("homes.0.devices.1.kind", "camera"), "homes[0].devices[1].kind"),
@@ -92,6 +99,14 @@ def test_a_wrong_file_is_refused_with_the_place_and_without_a_password(
         read(tmp_path, content)
     assert named in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+def test_a_home_has_the_faults_of_its_condition_and_its_own_over_them(tmp_path: Path) -> None:
+    content = changed("homes.0.condition", "stroke")
+    content["homes"][0]["faults"] = {"asymmetry": 0, "tremor": 1}
+    (home,) = read(tmp_path, content)
+    assert home.faults == {**CONDITIONS["stroke"], Fault.ASYMMETRY: 0.0, Fault.TREMOR: 1.0}
+    assert read(tmp_path, GOOD)[0].faults == {}
 
 
 def test_an_absent_file_is_a_named_error(tmp_path: Path) -> None:

@@ -62,7 +62,6 @@ def test_an_address_without_host_or_port_is_refused(address: str) -> None:
     ("content", "more", "named"),
     [
         (changed("homes.0.side", "both"), (), "homes[0].side"),
-        (changed("homes.0.exercise", "heel_slide"), (), "heel_slide can be replayed but is not simulated yet"),
         (GOOD, ("--replay", "absent.npz"), "absent.npz"),
         (GOOD, ("--truth", "/dev/null/truth"), "the folder for the truth cannot be made"),
         (GOOD, ("--broker", "192.0.2.1:1883"), "the broker 192.0.2.1 is not on this machine"),
