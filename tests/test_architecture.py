@@ -26,7 +26,7 @@ MAY_IMPORT_OF_OTHERS = {
     "firmware_sim": {"numpy", "paho"},
 }
 STANDS_ONLY_IN = {
-    ("devices", "paho"): {"devices/broker_client.py", "devices/fast_reader.py"},
+    ("devices", "paho"): {"devices/broker_client.py", "devices/fast_reader.py", "devices/gathering_reader.py"},
     ("devices", "amqtt"): {"devices/embedded_broker.py"},
 }
 PRIVATE_NAMES_OF_AIORTC_ONLY_IN = "sessions/media/compat.py"
