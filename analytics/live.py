@@ -300,10 +300,10 @@ class Engine:
         """Return how the proximal and the distal sensor are understood now; None: not used, or not known yet."""
         if not self._slots["is_started"][slot]:
             return None, None
-        c, bias = self._columns, self._orientation.state["bias_rad_s"] + self._columns["static_bias_rad_s"]
+        c, moving_bias = self._columns, self._orientation.state["bias_rad_s"]
         of_sensor = [
             SensorCalibration(
-                gyro_bias_rad_s=tuple(bias[:, column].tolist()),
+                gyro_bias_rad_s=tuple((c["static_bias_rad_s"][:, column] + moving_bias[:, column]).tolist()),
                 up=tuple(c["up_static"][:, column].tolist()),
                 axis=tuple(c["axis"][:, column].tolist()),
             )

@@ -30,7 +30,7 @@ class CommandName(StrEnum):
     RATE = "rate"
     START = "start"
     STOP = "stop"
-    TRAINING = "training"
+    SESSION = "session"
     RESEND = "resend"
     SHARD = "shard"
     WIPE = "wipe"

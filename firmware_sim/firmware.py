@@ -44,7 +44,7 @@ STATE_EVERY_NS: Final = 15 * _S_NS
 STATE_AFTER_DROP_NS: Final = _S_NS
 PROBES_FOR_CLOCK_FLAG: Final = 5
 BLOCK_SAMPLES_MAX: Final = 500
-_OUTSIDE_MIN: Final = 1_000
+_OUTSIDE_MIN: Final = 50
 BATTERY_AT_START: Final = 0.96
 BATTERY_PER_HOUR: Final = 0.07
 
@@ -210,7 +210,7 @@ class Firmware:
                 self._mark_for_resending(content, now_ns)
             elif topic == command_topic(self.name, "rate"):
                 self._change_rate(content)
-            elif topic == command_topic(self.name, "training"):
+            elif topic == command_topic(self.name, "session"):
                 self._is_training = bool(content["open"])
             elif topic == command_topic(self.name, "shard"):
                 self._move(content)

@@ -348,20 +348,19 @@ def _about(db: Session, segment: Segment, wish: Wish, described: dict[str, Any])
         "rate_hz": None if meta is None else meta.rate_hz,
         "channels": None if meta is None else say_channels(meta.channels),
         "clock_fits": say_fits(wish.key.boot, wish.fits),
-        "calibration": None if segment.training_session_id is None else read_calibration(db, segment),
+        "calibration": None if segment.training_session_id is None else _calibration(db, segment),
     }
 
 
-def read_calibration(db: Session, segment: Segment) -> dict[str, Any] | None:
-    """Return how live analysis understood the sensor at the last repetition; None where it counted none with it."""
+def _calibration(db: Session, segment: Segment) -> dict[str, Any] | None:
+    """Return how live analysis understood the sensor at the last repetition that it showed; None: it showed none."""
     statement = (
         select(Repetition.data)
         .where(col(Repetition.training_session_id) == segment.training_session_id)
         .order_by(col(Repetition.index).desc())
-        .limit(1)
     )
-    said = db.exec(statement).first()
-    return None if said is None else said.get("calibrations", {}).get(segment.device)
+    of_device = (data.get("calibrations", {}).get(segment.device) for data in db.exec(statement))
+    return next((each for each in of_device if each is not None), None)
 
 
 def _wish(

@@ -228,7 +228,8 @@ class _Held(NamedTuple):
     """The holder is disabled or revoked."""
     organisation_id: UUID | None
     """None: there is no holder any more."""
-    language: str | None
+    language: str
+    """As long as there is a holder."""
 
 
 @functools.cache
@@ -297,7 +298,7 @@ def _reader_of(held: _Held, *, now: datetime) -> Reader | None:
         tablet_id=held.tablet_id,
         helper_id=held.helper_id,
         patient_id=held.patient_id,
-        language=held.language or "da",
+        language=held.language,
         is_full=holder != "staff" or held.assurance == "full",
         seen_at=seen_at,
     )

@@ -50,4 +50,4 @@ class TrainingMarks:
             self._boots.pop(device, None)
         else:
             self._told[device] = (is_open, now_us)
-        return Outgoing(command_topic(device, CommandName.TRAINING), _SAID[is_open], 1)
+        return Outgoing(command_topic(device, CommandName.SESSION), _SAID[is_open], 1)

@@ -311,9 +311,9 @@ def test_a_full_device_spares_what_it_made_in_training_sessions() -> None:
         return list(firmware._streams["imu"].kept)
 
     assert kept_after(5) == [0, 1, 2, 3, 4]
-    assert firmware.received("cmd/1/band-1/training", b'{"open": true}', START_NS) == []
+    assert firmware.received("cmd/1/band-1/session", b'{"open": true}', START_NS) == []
     assert kept_after(8) == [3, 4, *range(5, 13)]
-    firmware.received("cmd/1/band-1/training", b'{"open": false}', START_NS)
+    firmware.received("cmd/1/band-1/session", b'{"open": false}', START_NS)
     assert kept_after(1) == [4, *range(5, 14)]
     assert kept_after(6) == [*range(5, 13), 18, 19]
     state = json.loads(firmware.connected(START_NS + 3 * S_NS)[0].payload)
@@ -321,7 +321,7 @@ def test_a_full_device_spares_what_it_made_in_training_sessions() -> None:
     acknowledge(firmware, 13, START_NS + 3 * S_NS)
     state = json.loads(firmware.connected(START_NS + 3 * S_NS)[0].payload)
     assert (state["kept"], state["bytes_kept"]) == ([[3, "imu", 18]], 2 * 152)
-    firmware.received("cmd/1/band-1/training", b'{"open": true}', START_NS)
+    firmware.received("cmd/1/band-1/session", b'{"open": true}', START_NS)
     assert kept_after(12) == list(range(22, 32)), "where all is of a session, the oldest goes"
 
 

@@ -303,7 +303,7 @@ class House:
                 self.acks.append((message.topic, json.loads(message.payload)))
             elif message.topic.endswith("/resend"):
                 self.requests.append(message)
-            elif message.topic.endswith("/training"):
+            elif message.topic.endswith("/session"):
                 self.told[message.topic.split("/")[2]] = json.loads(message.payload)["open"]
             answers = [sensor.answer(message, now_us=self.now_us) for sensor in self.sensors]
             self._arriving += [answer for answer in answers if answer is not None]
