@@ -1,17 +1,15 @@
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import SQLModel, select, update
 from starlette.testclient import TestClient
 
 from telerehab.api.caseload import CaseloadRead
 from telerehab.auth.key_ring import open_key_ring
+from telerehab.bench.people_caseload import counting
 from telerehab.bench.people_rows import make_people
 from telerehab.clock import utc_now
 from telerehab.db.engine import writing
@@ -199,7 +197,8 @@ def test_only_patients_in_care_whose_course_is_not_over_are_listed(world: World)
 
 def test_the_number_of_queries_does_not_grow_with_the_patients(world: World) -> None:
     browser = world.as_staff("therapist")
-    with _counted(world) as few:
+    engine = world.app.state.parts.database.main
+    with counting(engine) as few:
         _page(browser)
     make_people(
         world.database,
@@ -211,21 +210,6 @@ def test_the_number_of_queries_does_not_grow_with_the_patients(world: World) -> 
         organisation_id=world.here.organisation_id,
     )
     evaluate_all(world.database, utc_now(world.clock))
-    with _counted(world) as many:
+    with counting(engine) as many:
         assert len(_page(browser)) == 14
-    assert len(many) == len(few) <= 9
-
-
-@contextmanager
-def _counted(world: World) -> Iterator[list[str]]:
-    """Give the statements that the app's engine runs meanwhile."""
-    statements: list[str] = []
-    engine = world.app.state.parts.database.main
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("SELECT") and "worker" not in statement:  # the role's heartbeat goes on meanwhile
-            statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(engine, "before_cursor_execute", note)
+    assert len(many) == len(few) <= 4
